@@ -114,6 +114,12 @@ class Engine:
             return str(description["IPAM"]["Config"][0]["Subnet"])
         return str(description["subnets"][0]["subnet"])
 
+    def address_options(self, network: str, address: str, mac: str) -> list[str]:
+        """Options that give a container its address on a network, the same after every power-on."""
+        options = ["--network", network, "--ip", address]
+        # Docker derives the hardware address from a fixed IP by itself; Podman draws a new one at each start.
+        return [*options, "--mac-address", mac] if self.name == "podman" else options
+
     def machine_options(self) -> list[str]:
         """Options that make a container look like a booted host to systemd."""
         memory = ["--shm-size", "256m"]  # PostgreSQL's parallel workers share memory there

@@ -218,8 +218,9 @@ class Lab:
             "run", "--detach", "--name", f"{self.id}-{host}", "--hostname", host,
             "--label", f"{LABEL}={self.id}", "--label", f"halab.host={host}",
             "--label", f"halab.spec={self._spec(plan, host)}",
-            "--network", self.id, "--ip", layout.address(subnet, plan.numbers[host]),
-            "--mac-address", layout.mac_address(self.id, host),
+            *self.engine.address_options(
+                self.id, layout.address(subnet, plan.numbers[host]), layout.mac_address(self.id, host)
+            ),
             *[word for mount in mounts for word in mount],
             *self.engine.machine_options(), *limits.options(), plan.image, "/sbin/init",
             runtime=limits.runtime,
