@@ -1,0 +1,77 @@
+# Two doors: this file for people, bin/halab of the environment for everything else. No absolute path appears here, so
+# that a folder with a space in its name works.
+
+SCENARIO  ?= primary-failure
+INVENTORY ?= inventories/lab
+PARTS     ?= static unit lab ha
+
+# ansible-playbook is looked up on PATH by the driver; Ansible insists on a UTF-8 locale and on a home.
+export PATH   := $(CURDIR)/.venv/bin:$(PATH)
+export LC_ALL := C.UTF-8
+export HOME   := $(or $(HOME),$(shell getent passwd $$(id -u) | cut -d: -f6))
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup lab up chaos status heal down destroy test static unit live lint format bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z][a-z ]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo "  Parameters: SCENARIO=$(SCENARIO) INVENTORY=$(INVENTORY) PARTS='$(PARTS)'"
+
+chaos: ## Set up, build the lab, kill the primary under load, say what was kept (SCENARIO=, INVENTORY=)
+	@scripts/bootstrap
+	@.venv/bin/halab chaos "$(SCENARIO)" -i "$(INVENTORY)"
+
+test: ## Set up and run every test; results in build/test (PARTS=)
+	@scripts/bootstrap --dev
+	@scripts/test $(PARTS)
+
+setup: ## System packages and the Python environment in .venv
+	@scripts/bootstrap
+
+up: ## Create and provision the machines of INVENTORY
+	@scripts/bootstrap
+	@.venv/bin/halab up -i "$(INVENTORY)"
+
+lab: up
+
+status: ## Show who is what in the cluster of INVENTORY
+	@scripts/bootstrap
+	@.venv/bin/halab status -i "$(INVENTORY)"
+
+heal: ## Undo every fault that is still in force
+	@scripts/bootstrap
+	@.venv/bin/halab heal -i "$(INVENTORY)"
+
+down: ## Destroy the machines of INVENTORY
+	@scripts/bootstrap
+	@.venv/bin/halab down -i "$(INVENTORY)"
+
+destroy: down
+
+static: ## Static tests: lint, types, documentation, conventions
+	@scripts/bootstrap --dev --no-lab
+	@scripts/test static
+
+lint: static
+
+unit: ## Unit tests
+	@scripts/bootstrap --dev --no-lab
+	@scripts/test unit
+
+live: ## Tests of machines (tests/lab) and of a cluster (tests/ha on inventories/minimal)
+	@scripts/bootstrap --dev
+	@scripts/test lab ha
+
+format: ## Format the Python files and repair what ruff can
+	@scripts/bootstrap --dev --no-lab
+	@.venv/bin/ruff check --fix --quiet .
+	@.venv/bin/ruff format --quiet .
+
+bench: ## Measure; writes docs/benchmarks.md
+	@scripts/bootstrap
+	@.venv/bin/halab bench
+
+clean: ## Remove what set-up and tests made here (not runs, not labs)
+	@rm -rf .venv .venv.lock build .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible src/*.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

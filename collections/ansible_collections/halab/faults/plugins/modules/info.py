@@ -1,0 +1,83 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module: what the ledger holds."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: info
+short_description: Read the ledger of faults
+version_added: 0.1.0
+author: The halab authors
+description: Tells which faults may be acting on, or from, the machine that runs the module. Changes nothing.
+extends_documentation_fragment: [halab.faults.attributes]
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: none, details: It changes nothing.}
+  idempotent: {support: full}
+options:
+  ledger_dir:
+    description: Folder of the ledger. One that does not exist is an empty ledger.
+    type: path
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Which faults are acting
+  halab.faults.info:
+    ledger_dir: ~/.local/state/halab/lab/ledger
+  register: faults
+
+- name: None is
+  ansible.builtin.assert:
+    that: faults.entries == [] and faults.unreadable == []
+"""
+
+RETURN = r"""
+entries:
+  description: Entries, oldest first.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    id: {description: Name of the fault., type: str}
+    fault: {description: Its kind., type: str}
+    target: {description: What it acts on., type: str}
+    cluster: {description: Cluster it belongs to., type: str}
+    run: {description: Run it belongs to., type: str}
+    created: {description: When it was written., type: dict}
+    expires: {description: When its guardian heals it., type: dict}
+    remaining: {description: Seconds until then., type: float}
+    guarded: {description: Whether its guardian runs., type: bool}
+    undo: {description: Commands that undo it., type: list, elements: list}
+unreadable:
+  description: Files in the ledger that are no entries, with reason and remedy.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.halab.faults.plugins.module_utils.guardian import alive
+from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={"ledger_dir": {"type": "path", "required": True}}, supports_check_mode=True)
+    ledger = Ledger(Path(module.params["ledger_dir"]))
+    contents = ledger.contents()
+    module.exit_json(
+        changed=False,
+        entries=[
+            {**entry.dump(), "remaining": round(entry.expires.remaining_s(), 1), "guarded": alive(ledger, entry.id)}
+            for entry in contents.entries
+        ],
+        unreadable=[str(file) for file in contents.unreadable],
+    )
+
+
+if __name__ == "__main__":
+    main()

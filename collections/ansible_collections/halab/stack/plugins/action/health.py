@@ -1,0 +1,54 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Controller side of halab.stack.health: judges what the info modules saw. It reaches no host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.halab.stack.plugins.module_utils import health
+
+OPTIONS = {
+    "etcd": {"type": "dict"},
+    "patroni": {"type": "dict"},
+    "haproxy": {"type": "dict"},
+    "redis": {"type": "dict"},
+    "synchronous_mode": {"type": "str", "choices": ["off", "on", "strict", "quorum"], "default": "quorum"},
+    "address": {"type": "str", "default": ""},
+    "required": {"type": "bool", "default": True},
+}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """The action of halab.stack.health."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Judge; fail unless the task only asks."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, options = self.validate_argument_spec(argument_spec=OPTIONS)
+        patroni = _looked(options["patroni"])
+        problems: list[str] = []
+        if seen := _looked(options["etcd"]):
+            problems += health.etcd_problems(seen)
+        if patroni:
+            problems += health.patroni_problems(patroni, options["synchronous_mode"])
+        if seen := _looked(options["haproxy"]):
+            problems += health.haproxy_problems(seen, patroni, options["address"])
+        if seen := _looked(options["redis"]):
+            problems += health.redis_problems(seen)
+        result.update(changed=False, healthy=not problems, problems=problems)
+        if problems and options["required"]:
+            result["failed"] = True
+            result["msg"] = f"the cluster is not healthy, {len(problems)} problem(s):" + "".join(
+                f"\n  {problem}" for problem in problems
+            )
+        return result
+
+
+def _looked(seen: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What an info task registered, or nothing when its group is empty and the task was skipped."""
+    return None if not seen or seen.get("skipped") else seen

@@ -1,0 +1,160 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The Patroni of this host: what it is, its service, and how to wait for it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from ansible_collections.halab.stack.plugins.module_utils.patroni_api import (
+    Api,
+    PatroniError,
+    Status,
+    await_none,
+)
+from ansible_collections.halab.stack.plugins.module_utils.patroni_dcs import (
+    Dcs,
+    foreign_reason,
+    local_identifier,
+)
+
+Run = Callable[[Sequence[str]], tuple[int, str, str]]
+"""Runs a command and returns its exit code, output and errors, as AnsibleModule.run_command does."""
+
+_JOURNAL_LINES = 15
+
+
+def refuse_another(parameters: Mapping[str, Any]) -> None:
+    """Raise PatroniError when the host's file tells of another member than the declared one."""
+    try:
+        with open(parameters["configuration_file"], encoding="utf-8") as stream:
+            now = identity(stream.read())
+    except FileNotFoundError:
+        return
+    for key, value in now.items():
+        declared = parameters["data_directory" if key == "data_dir" else key]
+        if declared.rstrip("/") != value.rstrip("/"):
+            raise PatroniError(
+                f"patroni_{key} = {declared}: this host is a member with {key} {value}, and that cannot be changed in "
+                f"place (a new major version of PostgreSQL needs an upgrade); set it back, or remove the member first"
+            )
+
+
+def identity(text: str) -> dict[str, str]:
+    """Return what makes a member this one, from the text of the file that the role writes."""
+    found = re.findall(r"^ *(name|scope|namespace|data_dir): (\S+)$", text, re.MULTILINE)
+    return {key: value.strip("\"'") for key, value in found}
+
+
+class Member:
+    """This host's member: its service, its REST API and its cluster's keys in etcd."""
+
+    def __init__(self, parameters: Mapping[str, Any], run: Run, *, check_mode: bool) -> None:
+        self.parameters = parameters
+        self.run = run
+        self.check_mode = check_mode
+        self.until: float = time.monotonic() + parameters["within_s"]
+
+    @cached_property
+    def api(self) -> Api:
+        """The REST API of this member. Raises PatroniError when the certificates are unusable."""
+        return Api.of(self.parameters)
+
+    def start(self) -> dict[str, Any]:
+        """Run the service and wait until the member serves. Raises PatroniError."""
+        changed = self._unit("is-active") != "active" or self._unit("is-enabled") != "enabled"
+        if changed and self.check_mode:
+            # On a new host not even the certificates are there yet.
+            return _outcome(
+                Status(self.parameters["endpoint"], "not started in check mode"), changed=True, formed=False
+            )
+        formed = changed and self._start_service()
+        status = self.api.status(self.parameters["endpoint"]) if self.check_mode else self._serving()
+        return _outcome(status, changed=changed, formed=formed)
+
+    def reload(self) -> dict[str, Any]:
+        """Make Patroni read its files and wait until it has. Raises PatroniError."""
+        if not self.check_mode:
+            self._systemctl("reload")
+            self.api.await_loop([self.parameters["endpoint"]], within_s=self._left())
+        return _outcome(self.api.status(self.parameters["endpoint"]), changed=True, formed=False)
+
+    def _start_service(self) -> bool:
+        """Start the service as soon as it may be; return whether this member has to initialize the cluster."""
+        dcs = Dcs.of(self.parameters)
+        state = dcs.read(within_s=self._left())
+        identifier = self._identifier()
+        members = {member["name"]: member["address"] for member in self.parameters["members"]}
+        if reason := foreign_reason(state, members, identifier):
+            raise PatroniError(
+                f"patroni_scope = {self.parameters['scope']}: {reason}; give this cluster another scope, "
+                "or remove the other one (patronictl remove) if it is gone for good"
+            )
+        fresh = not state.initialized and identifier is None
+        first = next(iter(members)) == self.parameters["name"]
+        if fresh and not first:
+            self._await_initialization(dcs, next(iter(members)))
+        self._systemctl("enable", "--now")
+        return fresh and first
+
+    def _await_initialization(self, dcs: Dcs, first: str) -> None:
+        def missing() -> str:
+            return "" if dcs.read(within_s=self._left()).initialized else "the cluster does not exist in etcd"
+
+        await_none(missing, within_s=self._left(), what=f"{first}, the first member, to initialize the cluster")
+
+    def _serving(self) -> Status:
+        last = Status(self.parameters["endpoint"], "not asked")
+
+        def missing() -> str:
+            nonlocal last
+            last = self.api.status(self.parameters["endpoint"])
+            if last.leads or last.streams:
+                return ""
+            if self._unit("is-active") in ("failed", "inactive"):
+                raise PatroniError(f"the service {self.parameters['service']} has ended")
+            return last.in_words()
+
+        try:
+            await_none(missing, within_s=self._left(), what=f"{self.parameters['name']} to lead or to stream")
+        except PatroniError as error:
+            raise PatroniError(f"{error}{self._journal()}") from error
+        return last
+
+    def _identifier(self) -> str | None:
+        program = f"{self.parameters['bin_directory']}/pg_controldata"
+        code, out, _ = self.run(["env", "LC_ALL=C", program, "-D", self.parameters["data_directory"]])
+        return local_identifier(out) if code == 0 else None
+
+    def _left(self) -> float:
+        return max(self.until - time.monotonic(), 0.1)
+
+    def _unit(self, question: str) -> str:
+        _, out, _ = self.run(["systemctl", question, self.parameters["service"]])
+        return str(out).strip()
+
+    def _systemctl(self, *words: str) -> None:
+        code, _, err = self.run(["systemctl", *words, self.parameters["service"]])
+        if code != 0:
+            raise PatroniError(
+                f"systemctl {' '.join(words)} {self.parameters['service']}: {err.strip()}{self._journal()}"
+            )
+
+    def _journal(self) -> str:
+        command = ["journalctl", "--unit", self.parameters["service"], "--lines", str(_JOURNAL_LINES)]
+        _, out, _ = self.run([*command, "--output", "cat", "--no-pager", "--quiet"])
+        return f"\nlast lines of its journal:\n{out.strip()}"
+
+
+def _outcome(status: Status, *, changed: bool, formed: bool) -> dict[str, Any]:
+    running = status.leads or status.streams
+    return {
+        "changed": changed,
+        "leads": status.leads,
+        "formed": formed,
+        "running": running,
+        "timeline": status.timeline,
+    }

@@ -1,0 +1,58 @@
+"""Run a playbook with a stopwatch and read its recap."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from halab.bench.stopwatch import Timing, stopwatch
+from halab.errors import HalabError
+
+RECAP = re.compile(
+    r"^(?P<host>\S+)\s+: ok=(?P<ok>\d+)\s+changed=(?P<changed>\d+).*failed=(?P<failed>\d+)", re.MULTILINE
+)
+ROLE = re.compile(r"^(?P<role>[\w.]+(?: \S+)?) -+ (?P<seconds>[\d.]+)s$", re.MULTILINE)
+
+
+class BenchError(HalabError):
+    """A measured step failed, so that there is no figure; the message ends with its last lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """One measured run of a playbook."""
+
+    timing: Timing
+    tasks: dict[str, int]
+    changed: int
+    roles: dict[str, float] = field(default_factory=dict)
+
+
+def play(root: Path, inventory: Path, playbook: str, *options: str) -> Play:
+    """Run `playbooks/<playbook>.yml` on the inventory.
+
+    Raises BenchError when it fails.
+    """
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
+        "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_roles",
+        "ANSIBLE_NOCOLOR": "1",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+    }
+    command = ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", str(inventory), *options]
+    with stopwatch() as timing:
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+    recap = list(RECAP.finditer(done.stdout))
+    return Play(
+        timing=timing,
+        tasks={match["host"]: int(match["ok"]) for match in recap},
+        changed=sum(int(match["changed"]) for match in recap),
+        roles={match["role"]: float(match["seconds"]) for match in ROLE.finditer(done.stdout)},
+    )

@@ -1,0 +1,99 @@
+"""What a checker knows besides the history (expected nodes, planned load, thresholds) and the face of its promise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from halab.verdict import Bound, Comparison, Status, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedLoad:
+    """Clients of each kind, and operations that each starts per second."""
+
+    writers: int
+    write_rate: float
+    readers: int = 0
+    read_rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The plan that a history is judged against.
+
+    `nodes` are the PostgreSQL nodes that must exist; `load` is None where the scenario only looks; `faults` is how
+    many faults it plans; `bounds` holds thresholds by promise name, and a promise without one has its own default.
+    """
+
+    nodes: tuple[str, ...]
+    load: PlannedLoad | None = None
+    faults: int = 0
+    bounds: Mapping[str, Bound] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """The face of one checker: its name in scenarios, its title in reports, and what it measures.
+
+    `words` are the comparisons that a scenario may use, none where the promise has no threshold to choose.
+    `needs_load`: without the planned load a kept promise proves nothing. `proof_stands`: a violation is evidence
+    whatever the load was (a lost row is lost); without it a broken promise is not proven by a load that never ran.
+    """
+
+    name: str
+    title: str
+    unit: str
+    default: Bound
+    words: tuple[str, ...] = ()
+    needs_load: bool = False
+    proof_stands: bool = True
+
+    def bound(self, context: Context) -> Bound:
+        """The threshold that the scenario gives, else the promise's own."""
+        return context.bounds.get(self.name, self.default)
+
+    def judge(
+        self, context: Context, measured: float, witness: str, details: Mapping[str, Any] | None = None
+    ) -> Verdict:
+        """VALID or INVALID, by `measured` and the threshold."""
+        status = Status.VALID if self.bound(context).holds(measured) else Status.INVALID
+        return self._verdict(context, status, measured, witness, details)
+
+    def broken(
+        self, context: Context, measured: float | None, witness: str, details: Mapping[str, Any] | None = None
+    ) -> Verdict:
+        """INVALID whatever the threshold."""
+        return self._verdict(context, Status.INVALID, measured, witness, details)
+
+    def unknown(
+        self, context: Context, witness: str, details: Mapping[str, Any] | None = None, measured: float | None = None
+    ) -> Verdict:
+        """UNKNOWN: `witness` says what is missing."""
+        return self._verdict(context, Status.UNKNOWN, measured, witness, details)
+
+    def _verdict(
+        self,
+        context: Context,
+        status: Status,
+        measured: float | None,
+        witness: str,
+        details: Mapping[str, Any] | None,
+    ) -> Verdict:
+        return Verdict(
+            name=self.name,
+            title=self.title,
+            status=status,
+            measured=measured,
+            unit=self.unit,
+            bound=self.bound(context),
+            witness=witness,
+            details=details or {},
+        )
+
+
+NONE = Bound(Comparison.EQUAL, 0)
+"""The threshold of a promise that nothing bad is found."""
+EXAMPLES = 10
+"""How many examples of a violation details list; counts are always complete."""

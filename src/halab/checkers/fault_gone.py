@@ -1,0 +1,35 @@
+"""Whether the effect of every fault that was carried out was verified to be gone at the end."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from halab.checkers.context import NONE, Context, Promise
+from halab.checkers.evidence import FaultLife, fault_lives
+from halab.history import History
+from halab.verdict import Verdict
+
+PROMISE: Final = Promise(name="fault_gone", title="Every fault is gone", unit="faults that remain", default=NONE)
+
+
+def check(history: History, context: Context) -> Verdict:
+    """INVALID where a fault remains; UNKNOWN where none was carried out, so that nothing could be gone."""
+    lives = fault_lives(history)
+    details = {life.id: [event.event for event in life.events] for life in lives}
+    remaining = [life for life in lives if life.started is not None and not _gone(life)]
+    if remaining:
+        told = "; ".join(f"{life.describe()} {_state(life)}" for life in remaining)
+        return PROMISE.broken(context, len(remaining), f"Not verified to be gone: {told}.", details)
+    idle = [life.describe() for life in lives if life.started is None]
+    if idle or not lives or context.faults > len(lives):
+        return PROMISE.unknown(context, f"Never carried out: {'; '.join(idle) or 'the planned faults'}.", details)
+    return PROMISE.judge(context, 0, f"Verified to be gone: {'; '.join(life.describe() for life in lives)}.", details)
+
+
+def _gone(life: FaultLife) -> bool:
+    gone, acted = life.last("gone"), life.last("observed") or life.last("injected")
+    return gone is not None and acted is not None and gone.t >= acted.t
+
+
+def _state(life: FaultLife) -> str:
+    return "was healed, but nobody saw its effect end" if life.last("healed") else "was never healed"

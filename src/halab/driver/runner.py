@@ -1,0 +1,308 @@
+"""The one importer of ansible_runner: a playbook in, its events out, nothing left behind but what it printed.
+
+Its habits, and what is done about them: a private data folder is used once, because extra variables and events of an
+earlier run would mix in; the whole environment is written to disk, so it is a small one and the folder is removed; an
+exception in an event handler would end the run, so the handler only queues; a cancelled run leaves its remote commands
+alive, so whoever cancels a fault heals it afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from halab.errors import HalabError
+
+# How often ansible_runner looks whether it was cancelled, seconds.
+LOOK_EVERY_S = 0.25
+ENDED_WITHIN_S = 20.0
+PASSED_ON = (
+    "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "PYTHONPATH", "VIRTUAL_ENV",
+    "http_proxy", "https_proxy", "no_proxy",
+)  # fmt: skip
+PASSED_ON_PREFIXES = ("ANSIBLE_", "HALAB_", "LC_", "XDG_", "DOCKER_", "CONTAINER")
+_RESULTS = {
+    "runner_on_ok": "ok",
+    "runner_item_on_ok": "ok",
+    "runner_on_failed": "failed",
+    "runner_item_on_failed": "failed",
+    "runner_on_unreachable": "unreachable",
+}
+
+Status = Literal["successful", "failed", "canceled", "timeout"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEvent:
+    """A task began (`kind` task, no host) or ended on a host (ok, failed, unreachable) with this result."""
+
+    kind: str
+    task: str
+    host: str = ""
+    action: str = ""
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlayResult:
+    """How a playbook ended. `problems` has a line for each failed or unreachable host, `unreachable` their names."""
+
+    playbook: str
+    status: Status
+    problems: tuple[str, ...] = ()
+    unreachable: tuple[str, ...] = ()
+    changed: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "successful"
+
+
+class PlayFailed(HalabError):  # noqa: N818 (what happened, not a fault of the program)
+    """A playbook did not succeed; the text has what each host said."""
+
+    def __init__(self, result: PlayResult, log: Path) -> None:
+        self.result = result
+        lines = "\n".join(f"  {problem}" for problem in result.problems) or "  it said nothing"
+        super().__init__(f"playbook {result.playbook} {_words(result.status)}:\n{lines}\n  All it printed is in {log}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Plays:
+    """Playbooks of a repository on one inventory. What each prints is kept under `logs`."""
+
+    root: Path
+    inventory: Path
+    logs: Path
+    extra_vars: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(
+        self,
+        playbook: str,
+        extra_vars: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        on_event: Callable[[TaskEvent], None] = lambda _event: None,
+        cancel: threading.Event | None = None,
+        within_s: float | None = None,
+    ) -> PlayResult:
+        """Run playbooks/<playbook>.yml to its end; `on_event` is called in the caller's thread.
+
+        An exception of the caller (an interrupt, or out of `on_event`) cancels the run before it goes on.
+        """
+        cancel = cancel or threading.Event()
+        events: queue.SimpleQueue[TaskEvent | None] = queue.SimpleQueue()
+        outcome = _Outcome(playbook)
+        arguments = (playbook, {**self.extra_vars, **(extra_vars or {})}, name or playbook, events, outcome)
+        thread = threading.Thread(target=self._work, args=(*arguments, cancel, within_s), name=playbook, daemon=True)
+        thread.start()
+        try:
+            for event in _until_none(events):
+                on_event(event)
+        except BaseException:
+            cancel.set()
+            thread.join(ENDED_WITHIN_S)
+            raise
+        thread.join()
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.result()
+
+    def must(self, playbook: str, extra_vars: Mapping[str, Any] | None = None, **options: Any) -> PlayResult:
+        """As `run`. Raises PlayFailed when it does not succeed."""
+        result = self.run(playbook, extra_vars, **options)
+        if not result.ok:
+            raise PlayFailed(result, self.log(options.get("name") or playbook))
+        return result
+
+    def log(self, name: str) -> Path:
+        return self.logs / f"{name.replace('/', '-')}.log"
+
+    def _work(
+        self,
+        playbook: str,
+        extra_vars: Mapping[str, Any],
+        name: str,
+        events: queue.SimpleQueue[TaskEvent | None],
+        outcome: _Outcome,
+        cancel: threading.Event,
+        within_s: float | None,
+    ) -> None:
+        private = Path(tempfile.mkdtemp(prefix="halab-play-"))
+        try:
+            outcome.status = self._play(private, playbook, extra_vars, events, outcome, cancel, within_s)
+            self._keep_output(private, self.log(name), outcome)
+        except Exception as error:  # noqa: BLE001 (it is raised again in the caller's thread)
+            outcome.error = error
+        finally:
+            shutil.rmtree(private, ignore_errors=True)
+            events.put(None)
+
+    def _play(
+        self,
+        private: Path,
+        playbook: str,
+        extra_vars: Mapping[str, Any],
+        events: queue.SimpleQueue[TaskEvent | None],
+        outcome: _Outcome,
+        cancel: threading.Event,
+        within_s: float | None,
+    ) -> Status:
+        # Importing it costs more than a playbook's start, so only who runs one pays.
+        from ansible_runner import Runner, RunnerConfig
+
+        def on_event(data: dict[str, Any]) -> bool:
+            event = _event(data)
+            if event is not None:
+                outcome.note(event, data)
+                events.put(event)
+            return False
+
+        config = RunnerConfig(
+            private_data_dir=str(private),
+            ident="play",
+            playbook=str(self.root / "playbooks" / f"{playbook}.yml"),
+            inventory=str(self.inventory),
+            extravars=_in_file(private, extra_vars),
+            project_dir=str(self.root),
+            settings={"pexpect_timeout": LOOK_EVERY_S},
+            timeout=within_s,
+            quiet=True,
+            suppress_env_files=True,
+        )
+        config.prepare()
+        config.env = environment(self.root) | {name: config.env[name] for name in config.env if _is_runners(name)}
+        status, _code = Runner(config, event_handler=on_event, cancel_callback=cancel.is_set).run()
+        return status if status in ("successful", "canceled", "timeout") else "failed"
+
+    @staticmethod
+    def _keep_output(private: Path, log: Path, outcome: _Outcome) -> None:
+        """What Ansible printed, which respects no_log, is the one thing worth keeping."""
+        try:
+            printed = (private / "artifacts/play/stdout").read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(printed)
+        if outcome.status == "failed" and not outcome.problems:
+            outcome.problems = [line for line in _plain(printed).splitlines() if line.strip()][-12:]
+
+
+class _Outcome:
+    """Gathers what a run amounts to; filled by the runner's thread, read when it has ended."""
+
+    def __init__(self, playbook: str) -> None:
+        self.playbook = playbook
+        self.status: Status = "failed"
+        self.error: Exception | None = None
+        self.problems: list[str] = []
+        self.unreachable: list[str] = []
+        self.changed = 0
+
+    def note(self, event: TaskEvent, data: Mapping[str, Any]) -> None:
+        details = data.get("event_data", {})
+        if event.kind == "failed" and not details.get("ignore_errors"):
+            self.problems.append(f"{event.host}: {event.task}: {_message(event.result)}")
+        elif event.kind == "unreachable":
+            self.unreachable.append(event.host)
+            self.problems.append(f"{event.host}: does not answer: {_message(event.result)}")
+        elif event.kind == "ok" and event.result.get("changed"):
+            self.changed += 1
+
+    def result(self) -> PlayResult:
+        return PlayResult(
+            self.playbook, self.status, tuple(dict.fromkeys(self.problems)), tuple(self.unreachable), self.changed
+        )
+
+
+def environment(root: Path) -> dict[str, str]:
+    """What Ansible gets to see of our environment: no secret of somebody else's, this interpreter's folder first."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES) or name.lower() in PASSED_ON
+    }
+    folder = Path(sys.executable).parent
+    return kept | {
+        "PATH": os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath)]),
+        "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "LC_ALL": os.environ.get("LC_ALL", "C.UTF-8"),
+    }
+
+
+def _is_runners(name: str) -> bool:
+    """What ansible_runner needs for its events. Its other settings would override ours, such as host key checking."""
+    return name.startswith(("AWX_", "RUNNER_")) or name in ("ANSIBLE_CALLBACK_PLUGINS", "ANSIBLE_STDOUT_CALLBACK")
+
+
+def _in_file(private: Path, extra_vars: Mapping[str, Any]) -> str:
+    """Extra variables go by a file of the private folder: a command line is seen by every user of the machine."""
+    import json
+
+    path = private / "extra_vars.json"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(dict(extra_vars), file)
+    return str(path)
+
+
+def _event(data: Mapping[str, Any]) -> TaskEvent | None:
+    details = data.get("event_data") or {}
+    name = data.get("event")
+    if name in ("playbook_on_task_start", "playbook_on_handler_task_start"):
+        return TaskEvent("task", str(details.get("task", "")), action=str(details.get("task_action", "")))
+    if name not in _RESULTS:
+        return None
+    result = details.get("res")
+    return TaskEvent(
+        kind=_RESULTS[name],
+        task=str(details.get("task", "")),
+        host=str(details.get("host", "")),
+        action=str(details.get("resolved_action") or details.get("task_action", "")),
+        result=result if isinstance(result, dict) else {},
+    )
+
+
+def _message(result: Mapping[str, Any]) -> str:
+    if result.get("censored"):
+        return "its result is hidden because it may hold a secret"
+    said = [str(result[key]).strip() for key in ("msg", "stderr", "module_stderr") if result.get(key)]
+    text = said[0] if said else str(dict(result))
+    if text.endswith("MODULE FAILURE: No start of json char found") and len(said) > 1:
+        text = said[1]
+    return text if len(text) <= 2000 else text[:2000] + " ..."
+
+
+def _until_none(events: queue.SimpleQueue[TaskEvent | None]) -> Iterator[TaskEvent]:
+    # A wait without a time limit would not let an interrupt of the terminal through on every platform.
+    while True:
+        try:
+            event = events.get(timeout=1.0)
+        except queue.Empty:
+            continue
+        if event is None:
+            return
+        yield event
+
+
+def _plain(text: str) -> str:
+    import re
+
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+
+
+def _words(status: Status) -> str:
+    return {"canceled": "was cancelled", "timeout": "took too long", "failed": "failed", "successful": "succeeded"}[
+        status
+    ]

@@ -1,0 +1,173 @@
+"""A cluster in the driver's hand: its inventory, its playbooks, the lock that makes its users take turns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from halab.driver import ledger
+from halab.driver.consent import Ownership, ownership
+from halab.driver.locks import Lock, holder
+from halab.driver.progress import Progress
+from halab.driver.runner import PlayFailed, PlayResult, Plays, TaskEvent
+from halab.errors import HalabError, InputError, Problem
+from halab.inventory import Cluster, load, repository
+from halab.inventory.source import read_inventory
+
+
+class HealFailed(HalabError):  # noqa: N818 (what happened)
+    """A fault could not be undone; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """`cluster` is without passwords, which exist only once it was provisioned; `variables` are those of each host."""
+
+    inventory: Path
+    cluster: Cluster
+    ownership: Ownership
+    plays: Plays
+    variables: Mapping[str, Mapping[str, Any]] = field(repr=False)
+
+    @property
+    def made(self) -> bool:
+        """Whether the machines, where they are halab's, were created and provisioned."""
+        state = self.cluster.state_dir
+        return not self.ownership.owned or all((state / name).exists() for name in ("lab.json", "secrets.yml"))
+
+    @property
+    def lock_path(self) -> Path:
+        # Beside the state folder: that is removed with the lab, while the lock is held.
+        state = self.cluster.state_dir
+        return state.parent / f".{state.name}.lock"
+
+
+def open_site(inventory: str | Path, extra_vars: Mapping[str, Any] | None = None) -> Site:
+    """Read an inventory, given as a path or as the name of a folder in inventories/. Raises InputError."""
+    path = _found(inventory)
+    cluster = load(path, credentials=False)
+    logs = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "halab" / "logs" / cluster.name
+    plays = Plays(root=repository(), inventory=path, logs=logs, extra_vars=extra_vars or {})
+    variables = read_inventory(path).variables
+    return Site(path, cluster, ownership(variables), plays, variables)
+
+
+@contextmanager
+def locked(site: Site, what: str, progress: Progress) -> Iterator[Lock]:
+    """Hold the cluster. Tells what a holder that died left. Raises Busy."""
+    lock = Lock(site.lock_path)
+    left = lock.take(f"cluster {site.cluster.name}", run=what)
+    if left:
+        progress.note(f"process {left.get('pid')} died during {left.get('run')} and left this cluster locked: unlocked")
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def findings(site: Site) -> list[str]:
+    """What earlier commands left behind, in words; empty when all is in order. Changes nothing."""
+    said, held = holder(site.lock_path)
+    found = []
+    if said and held:
+        found.append(f"process {said.get('pid')} is at work on this cluster: {said.get('run')}")
+    elif said:
+        found.append(f"process {said.get('pid')} died during {said.get('run')}; `halab heal` mends what it left")
+    return found + [str(leftover) for leftover in ledger.leftovers(site.cluster)]
+
+
+def require_made(site: Site) -> None:
+    """Raises InputError when the machines do not exist yet."""
+    if not site.made:
+        problem = Problem("cluster", site.cluster.name, "does not exist yet", f"Make it with `halab up -i {site.inventory}`.")
+        raise InputError(str(site.inventory), [problem])
+
+
+def play(site: Site, playbook: str, progress: Progress, extra_vars: Mapping[str, Any] | None = None) -> PlayResult:
+    """Run a playbook of the cluster from a clean log. Raises PlayFailed."""
+    site.plays.log(playbook).unlink(missing_ok=True)
+    return site.plays.must(playbook, extra_vars, on_event=lambda event: tell(progress, event))
+
+
+def tell(progress: Progress, event: TaskEvent) -> None:
+    if event.kind == "task":
+        progress.step(event.task)
+
+
+def up(site: Site, progress: Progress) -> None:
+    """Create the machines where they are halab's, and provision the stack. Raises PlayFailed."""
+    if site.ownership.owned:
+        progress.phase("creating the machines")
+        play(site, "create", progress)
+    progress.phase("provisioning the stack")
+    play(site, "provision", progress)
+
+
+def down(site: Site, progress: Progress) -> None:
+    """Remove the machines that halab made, whatever acts on them. Raises InputError or PlayFailed."""
+    if not site.ownership.owned:
+        problem = Problem(
+            "machines", None, "are not halab's to remove", "Only an inventory of halab.lab can be taken down."
+        )
+        raise InputError(str(site.inventory), [problem])
+    progress.phase("removing the machines")
+    play(site, "destroy", progress)
+
+
+def heal(plays: Plays, cluster: Cluster, progress: Progress) -> list[Mapping[str, Any]]:
+    """Undo everything in the ledger; returns what was healed. Raises HealFailed."""
+    healed: list[Mapping[str, Any]] = []
+
+    def on_event(event: TaskEvent) -> None:
+        tell(progress, event)
+        for entry in event.result.get("healed", ()) if event.kind != "task" else ():
+            healed.append(entry)
+            progress.note(f"fault {entry['id']} ({entry['fault']} on {entry['target']}) is healed and seen to be gone")
+
+    result = plays.run("heal", on_event=on_event)
+    left = ledger.leftovers(cluster)
+    if not result.ok or left:
+        reasons = "".join(f"  {reason}\n" for reason in (*result.problems, *left))
+        raise HealFailed(f"not everything could be healed:\n{reasons}  All that was said is in {plays.log('heal')}.")
+    return healed
+
+
+def sweep(site: Site, progress: Progress) -> None:
+    """Heal what earlier runs left, if anything. Raises HealFailed."""
+    left = ledger.leftovers(site.cluster)
+    for leftover in left:
+        progress.note(f"found: {leftover}")
+    if left:
+        progress.phase("healing what was left behind")
+        heal(site.plays, site.cluster, progress)
+
+
+def healthy(plays: Plays, progress: Progress) -> PlayResult:
+    """One look at the cluster with playbooks/verify.yml, which fails when it is not whole."""
+    return plays.run("verify", on_event=lambda event: tell(progress, event))
+
+
+def require_healthy(site: Site, progress: Progress) -> None:
+    """Raises PlayFailed when the cluster is not whole. Machines of halab that do not answer are brought up first."""
+    progress.phase("checking that the cluster is healthy")
+    result = healthy(site.plays, progress)
+    if not result.ok and result.unreachable and site.ownership.owned:
+        progress.note(f"machines do not answer: {', '.join(result.unreachable)}")
+        up(site, progress)
+        result = healthy(site.plays, progress)
+    if not result.ok:
+        raise PlayFailed(result, site.plays.log("verify"))
+
+
+def _found(inventory: str | Path) -> Path:
+    given = Path(inventory)
+    for path in (given, repository() / given, repository() / "inventories" / given):
+        if path.exists():
+            return path.resolve()
+    known = ", ".join(sorted(path.name for path in (repository() / "inventories").iterdir()))
+    problem = Problem("inventory", str(inventory), "does not exist", f"Give a path, or one of: {known}.")
+    raise InputError("halab", [problem])

@@ -1,0 +1,196 @@
+"""Records to lines of JSON and back, strictly: a line that breaks the contract is refused by key and value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Final, Literal, NoReturn, cast, get_args, get_origin, get_type_hints
+
+from halab.history.records import (
+    VERSION,
+    Complete,
+    FaultEvent,
+    FinalRead,
+    Header,
+    Invoke,
+    Observation,
+    Opaque,
+    Phase,
+    Record,
+)
+
+KINDS: Final[dict[str, type[Any]]] = {
+    kind.kind: kind for kind in (Header, Phase, Invoke, Complete, FaultEvent, Observation, FinalRead)
+}
+
+_PLAIN_NAMES: Final = {
+    str: "a string", int: "an integer", float: "a number", bool: "true or false", list: "a list", dict: "an object",
+    type(None): "null",
+}  # fmt: skip
+
+
+class RecordError(ValueError):
+    """One record breaks the contract; the message names the key, the value and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What one key of a record kind may hold; no `types` means any JSON value, `words` lists the only strings."""
+
+    required: bool
+    types: frozenset[type[Any]]
+    words: frozenset[str]
+
+    def expected(self) -> str:
+        if self.words:
+            return "one of " + ", ".join(sorted(self.words))
+        return " or ".join(_PLAIN_NAMES[plain] for plain in _PLAIN_NAMES if plain in self.types)
+
+
+def _key(hint: Any, *, required: bool) -> _Key:
+    if get_origin(hint) is Literal:
+        return _Key(required, frozenset({str}), frozenset(get_args(hint)))
+    types: set[type[Any]] = set()
+    for part in get_args(hint) if isinstance(hint, type(int | str)) else (hint,):
+        plain = get_origin(part) or part
+        types.add(plain if plain in _PLAIN_NAMES else list if plain is tuple else dict)
+    if float in types:
+        types.add(int)
+    return _Key(required, frozenset() if len(types) == len(_PLAIN_NAMES) else frozenset(types), frozenset())
+
+
+def _contract(kind: type[Any]) -> dict[str, _Key]:
+    hints = get_type_hints(kind)
+    return {
+        item.name: _key(hints[item.name], required=item.default is MISSING and item.default_factory is MISSING)
+        for item in fields(kind)
+        if item.name != "extra"
+    }
+
+
+_CONTRACTS: Final = {name: _contract(kind) for name, kind in KINDS.items()}
+_WORDS: Final = {
+    name: tuple((key, rule.words) for key, rule in contract.items() if rule.words)
+    for name, contract in _CONTRACTS.items()
+}
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+class Decoder:
+    """Parses lines; remembers the shapes (keys and types) that it has found valid, which makes strictness cheap."""
+
+    def __init__(self) -> None:
+        self._scan = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
+        self._scan_many = json.JSONDecoder(parse_constant=_refuse_constant).decode
+        self._known: set[tuple[object, ...]] = set()
+
+    def decode(self, line: str) -> Record:
+        """The record on `line`, given without surrounding white space.
+
+        Raises RecordError for a broken contract, ValueError (json.JSONDecodeError) where the line is not JSON.
+        """
+        value, end = self._scan(line)
+        if end != len(line):
+            raise RecordError(f"text after the record: {line[end : end + 40]!r}; write one record a line")
+        return self.record(value)
+
+    def decode_many(self, lines: Sequence[str]) -> list[Record] | None:
+        """The records on `lines`, twice as fast as one by one; None where any line is at fault: decode each to know."""
+        try:
+            values = self._scan_many(f"[{','.join(lines)}]")
+            return [self.record(value) for value in values] if len(values) == len(lines) else None
+        except ValueError:
+            return None
+
+    def record(self, value: Any) -> Record:
+        """The record that a parsed JSON `value` stands for. Raises RecordError."""
+        if type(value) is not dict:
+            raise RecordError(f"expected an object with the key kind, found {_short(value)}")
+        name = value.pop("kind", None)
+        if type(name) is not str:
+            raise RecordError(f"key kind: expected a string, found {_short(name)}")
+        kind = KINDS.get(name)
+        if kind is None:
+            return Opaque(kind=name, fields=value)
+        shape = (name, *value, *map(type, value.values()))
+        if shape not in self._known:
+            _check_shape(name, value)
+            if "extra" in value or not value.keys() <= _CONTRACTS[name].keys():
+                value = _with_extra(name, value)
+            else:
+                self._known.add(shape)
+        for key, words in _WORDS[name]:
+            if value[key] not in words:
+                raise RecordError(f"key {key}: expected {_CONTRACTS[name][key].expected()}, found {_short(value[key])}")
+        refine = _REFINEMENTS.get(name)
+        if refine is not None:
+            refine(value)
+        return cast(Record, kind(**value))
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _check_shape(name: str, value: dict[str, Any]) -> None:
+    for key, rule in _CONTRACTS[name].items():
+        if key not in value:
+            if rule.required:
+                raise RecordError(f"key {key}: missing from a record of kind {name}; expected {rule.expected()}")
+        elif rule.types and type(value[key]) not in rule.types:
+            raise RecordError(f"key {key}: expected {rule.expected()}, found {_short(value[key])}")
+
+
+def _with_extra(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    known = _CONTRACTS[name]
+    split: dict[str, Any] = {key: item for key, item in value.items() if key in known}
+    split["extra"] = {key: item for key, item in value.items() if key not in known}
+    return split
+
+
+def _refine_header(value: dict[str, Any]) -> None:
+    version = value.get("version", VERSION)
+    if version != VERSION:
+        raise RecordError(f"key version: expected {VERSION}, found {version}; read it with the halab that wrote it")
+
+
+def _refine_observation(value: dict[str, Any]) -> None:
+    if value["t_end"] < value["t"]:
+        raise RecordError(f"key t_end: {value['t_end']} is before t {value['t']}")
+
+
+def _refine_final(value: dict[str, Any]) -> None:
+    ids = value.get("ids")
+    if ids is None:
+        return
+    for item in ids:
+        if type(item) is not list or len(item) != 2 or [type(end) for end in item] != [int, int] or item[0] > item[1]:
+            raise RecordError(f"key ids: expected closed ranges [first, last] of integers, found {_short(item)}")
+    value["ids"] = tuple((first, last) for first, last in ids)
+
+
+_REFINEMENTS: Final[dict[str, Callable[[dict[str, Any]], None]]] = {
+    "header": _refine_header,
+    "observe": _refine_observation,
+    "final": _refine_final,
+}
+
+_NAMES: Final = {kind: tuple(contract) for kind, contract in _CONTRACTS.items()}
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
+
+
+def encode(record: Record) -> str:
+    """One line (without its end) for `record`. Raises TypeError or ValueError for what JSON cannot hold."""
+    if isinstance(record, Opaque):
+        return _ENCODE({"kind": record.kind, **record.fields})
+    line: dict[str, Any] = {"kind": record.kind}
+    for name in _NAMES[record.kind]:
+        line[name] = getattr(record, name)
+    if record.extra:
+        line.update((key, item) for key, item in record.extra.items() if key not in line)
+    return _ENCODE(line)

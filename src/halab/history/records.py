@@ -1,0 +1,146 @@
+"""The records of a run's history and their JSON form, one object a line.
+
+All times are nanoseconds of CLOCK_MONOTONIC on the recorder's host; the header ties them to wall-clock time.
+Outcomes follow Jepsen: ``ok`` happened, ``fail`` surely did not happen, ``info`` is unknown; an invocation
+without a completion is unknown too. Keys that a kind does not define are kept in ``extra`` and kinds that this
+version does not define are kept as `Opaque`, so that a newer recorder's history stays readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Literal
+
+VERSION: Final = 1
+
+Json = None | bool | int | float | str | list[Any] | dict[str, Any]
+IdRange = tuple[int, int]
+Extra = Mapping[str, Any]
+PhaseName = Literal["load-start", "load-stop", "final-start", "final-stop", "end"]
+Outcome = Literal["ok", "fail", "info"]
+FaultStep = Literal["planned", "injected", "observed", "healed", "gone", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """First line of a history: which run, on which host, and the wall-clock time (ISO 8601, UTC) at `t`."""
+
+    kind: ClassVar[str] = "header"
+    t: int
+    run: str
+    wall: str
+    host: str
+    version: int = VERSION
+    extra: Extra | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """A boundary of the run: when load and final reads began and ended; ``end`` closes a complete history."""
+
+    kind: ClassVar[str] = "phase"
+    t: int
+    name: PhaseName
+    extra: Extra | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoke:
+    """A client is about to send operation `op`; `process` is the logical client, retired by an unknown outcome."""
+
+    kind: ClassVar[str] = "invoke"
+    t: int
+    op: int
+    process: int
+    client: str
+    endpoint: str
+    f: str
+    value: Json = None
+    extra: Extra | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complete:
+    """The outcome of operation `op`, with the provenance that the server gave in the same statement."""
+
+    kind: ClassVar[str] = "complete"
+    t: int
+    op: int
+    type: Outcome
+    error: str | None = None
+    value: Json = None
+    server: str | None = None
+    pid: int | None = None
+    timeline: int | None = None
+    lsn: str | None = None
+    in_recovery: bool | None = None
+    extra: Extra | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultEvent:
+    """A step in the life of a fault.
+
+    ``planned`` is written just before the fault is carried out, ``injected`` when the injection returned, ``observed``
+    when its effect was verified, ``healed`` when the healing returned, ``gone`` when its absence was verified.
+    """
+
+    kind: ClassVar[str] = "fault"
+    t: int
+    id: str
+    fault: str
+    target: str
+    event: FaultStep
+    detail: Extra = field(default_factory=dict)
+    extra: Extra | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What one source said about one node at some instant between `t` (asked) and `t_end` (answered)."""
+
+    kind: ClassVar[str] = "observe"
+    t: int
+    t_end: int
+    node: str
+    source: str
+    ok: bool
+    error: str | None = None
+    role: str | None = None
+    timeline: int | None = None
+    in_recovery: bool | None = None
+    writable: bool | None = None
+    lsn: str | None = None
+    lag_bytes: int | None = None
+    state: str | None = None
+    extra: Extra | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalRead:
+    """All rows of one node after the load: count, digest in id order, ids as closed ranges, lag in seconds."""
+
+    kind: ClassVar[str] = "final"
+    t: int
+    node: str
+    role: str | None = None
+    timeline: int | None = None
+    lsn: str | None = None
+    count: int | None = None
+    digest: str | None = None
+    ids: tuple[IdRange, ...] | None = None
+    lag_s: float | None = None
+    error: str | None = None
+    extra: Extra | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opaque:
+    """A record of a kind that this version does not know, kept as it was."""
+
+    kind: str
+    fields: Extra = field(default_factory=dict)
+
+
+Record = Header | Phase | Invoke | Complete | FaultEvent | Observation | FinalRead | Opaque

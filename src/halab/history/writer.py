@@ -1,0 +1,101 @@
+"""Write a history so that a killed recorder leaves a readable file.
+
+Whole lines only go to the file, in one write(2) a batch, so at most the last line can be cut short. Lines wait in
+memory for at most `FLUSH_SECONDS`: a write(2) for every record would give up the interpreter lock between a client's
+request and its time stamp and so disturb what is measured. Headers, phases and faults, rare and decisive, do not wait.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import Final, Self
+
+from halab.errors import HalabError
+from halab.history.codec import encode
+from halab.history.records import FaultEvent, Header, Phase, Record
+
+FLUSH_SECONDS: Final = 0.05
+
+
+class WriterError(HalabError):
+    """The history can no longer be written; the run must end, since what follows would not be recorded."""
+
+
+class HistoryWriter:
+    """The one writer of a history file; `write` may be called from several threads.
+
+    Raises FileExistsError for a path that exists: a history is never continued or overwritten.
+    """
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self._path = path
+        self._lines: list[str] = []
+        self._lines_lock = Lock()
+        self._file_lock = Lock()
+        self._closing = Event()
+        self._error: OSError | None = None
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._thread = Thread(target=self._run, name="history-writer", daemon=True)
+        self.write(header)
+        self._thread.start()
+
+    def write(self, record: Record) -> None:
+        """Append `record`. Raises WriterError when the file cannot be written or is closed."""
+        line = encode(record)
+        with self._lines_lock:
+            if self._error is not None or self._closing.is_set():
+                raise WriterError(self._reason())
+            self._lines.append(line)
+        if isinstance(record, Header | Phase | FaultEvent):
+            self.flush()
+
+    def flush(self) -> None:
+        """Give every record written so far to the operating system. Raises WriterError."""
+        self._drain()
+        if self._error is not None:
+            raise WriterError(self._reason())
+
+    def close(self) -> None:
+        """Write what waits and close the file; a second call does nothing. Raises WriterError."""
+        with self._lines_lock:
+            if self._closing.is_set():
+                return
+            self._closing.set()
+        self._thread.join()
+        self._drain()
+        os.close(self._file)
+        if self._error is not None:
+            raise WriterError(self._reason())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _reason(self) -> str:
+        if self._error is not None:
+            return f"{self._path}: cannot be written: {self._error.strerror}"
+        return f"{self._path}: the history is closed"
+
+    def _run(self) -> None:
+        while not self._closing.wait(FLUSH_SECONDS):
+            self._drain()
+
+    def _drain(self) -> None:
+        with self._file_lock:
+            with self._lines_lock:
+                lines, self._lines = self._lines, []
+            if not lines or self._error is not None:
+                return
+            data = memoryview(("\n".join(lines) + "\n").encode())
+            try:
+                while data:
+                    data = data[os.write(self._file, data) :]
+            except OSError as error:
+                self._error = error

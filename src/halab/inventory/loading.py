@@ -1,0 +1,188 @@
+"""From an inventory's path to a Cluster."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from pathlib import Path
+
+from halab.inventory.model import (
+    Cluster,
+    EtcdCluster,
+    EtcdMember,
+    Haproxy,
+    Host,
+    PatroniCluster,
+    PatroniMember,
+    RedisGroup,
+    RedisMember,
+    Tls,
+)
+from halab.inventory.parameters import Parameters
+from halab.inventory.source import InventoryError, RawInventory, read_inventory, read_role_defaults, read_secrets
+
+NEEDED_GROUPS = ("etcd", "patroni")
+OPTIONAL_GROUPS = ("haproxy", "redis")
+PROFILES = ("fast", "default", "upstream")
+SYNCHRONOUS_MODES = ("off", "on", "strict", "quorum")
+
+
+def load(path: Path | str, *, credentials: bool = True) -> Cluster:
+    """Read an inventory (file or folder).
+
+    With `credentials` the cluster must have been provisioned: its passwords and certificates are found, or the error
+    says so. Without, passwords are empty and certificates are not looked at: enough before anything exists.
+
+    Raises InventoryError with every problem found: a missing group, no state directory, a template where a literal is
+    needed, hosts that disagree.
+    """
+    path = Path(path).absolute()
+    raw = read_inventory(path)
+    parameters = Parameters(variables=raw.variables, defaults=read_role_defaults(), secrets=None)
+    _check_groups(raw, parameters)
+    hosts = _hosts(raw, parameters)
+    everyone = list(hosts)
+    state_dir = _state_dir(everyone, parameters)
+    _refuse_if_any(path, parameters)
+    if credentials:
+        parameters.secrets = _secrets(state_dir, parameters)
+    cluster = Cluster(
+        name=parameters.text(everyone, "halab_cluster_name", default=path.stem),
+        inventory=path,
+        state_dir=state_dir,
+        ha_profile=parameters.choice(everyone, "ha_profile", PROFILES, default="default"),
+        hosts=tuple(hosts.values()),
+        tls=_tls(everyone, state_dir, parameters, must_exist=credentials),
+        patroni=_patroni([hosts[name] for name in raw.groups["patroni"]], parameters),
+        etcd=_etcd([hosts[name] for name in raw.groups["etcd"]], parameters),
+        haproxy=_haproxy([hosts[name] for name in raw.groups["haproxy"]], parameters),
+        redis=_redis([hosts[name] for name in raw.groups["redis"]], parameters),
+    )
+    _refuse_if_any(path, parameters)
+    return cluster
+
+
+def _refuse_if_any(path: Path, parameters: Parameters) -> None:
+    if parameters.problems:
+        raise InventoryError(str(path), parameters.problems)
+
+
+def _check_groups(raw: RawInventory, parameters: Parameters) -> None:
+    for group in (*NEEDED_GROUPS, *OPTIONAL_GROUPS):
+        if group not in raw.declared:
+            close = difflib.get_close_matches(group, raw.declared - {"all", "ungrouped"}, n=1)
+            fix = f"Is `{close[0]}` meant? " if close else ""
+            fix += "Add the group with its hosts." if group in NEEDED_GROUPS else f"Add it, `{group}: {{}}` for none."
+            parameters.refuse(f"group {group}", None, "is not in the inventory", fix)
+        elif group in NEEDED_GROUPS and not raw.groups[group]:
+            parameters.refuse(f"group {group}", None, "has no hosts", "Name its hosts.")
+
+
+def _hosts(raw: RawInventory, parameters: Parameters) -> dict[str, Host]:
+    components = (*NEEDED_GROUPS, *OPTIONAL_GROUPS, "clients")
+    names = dict.fromkeys(name for group in components for name in raw.groups.get(group, ()))
+    members = {group: hosts for group, hosts in raw.groups.items() if group not in ("all", "ungrouped")}
+    return {
+        name: Host(
+            name=name,
+            address=_address(name, parameters),
+            groups=tuple(sorted(group for group, hosts in members.items() if name in hosts)),
+            owned="machine_power" in raw.variables.get(name, {}),
+        )
+        for name in names
+    }
+
+
+def _address(host: str, parameters: Parameters) -> str:
+    address = parameters.text([host], "ansible_host", default=host)
+    if not parameters.refused("ansible_host"):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            fix = "Set ansible_host to the machine's address: a name could not be looked up within a deadline."
+            parameters.refuse(f"ansible_host of {host}", address, "is not a literal IP address", fix)
+    return address
+
+
+def _state_dir(hosts: list[str], parameters: Parameters) -> Path:
+    return Path(parameters.text(hosts, "halab_state_dir")).expanduser()
+
+
+def _secrets(state_dir: Path, parameters: Parameters) -> dict[str, str]:
+    if not state_dir.is_dir():
+        fix = "Provision the cluster first (playbooks/provision.yml), or point halab_state_dir at its folder."
+        parameters.refuse("halab_state_dir", str(state_dir), "does not exist", fix)
+    return read_secrets(state_dir) or {}
+
+
+def _tls(hosts: list[str], state_dir: Path, parameters: Parameters, *, must_exist: bool) -> Tls:
+    files = {}
+    for key, name in (("halab_ca_file", "ca.crt"), ("halab_cert_file", "client.crt"), ("halab_key_file", "client.key")):
+        path = Path(parameters.text(hosts, key, default=str(state_dir / "certs" / name))).expanduser()
+        if must_exist and not path.is_file():
+            parameters.refuse(key, str(path), "is not a file", f"Run playbooks/provision.yml, or set {key}.")
+        files[key] = path
+    return Tls(ca_file=files["halab_ca_file"], cert_file=files["halab_cert_file"], key_file=files["halab_key_file"])
+
+
+def _patroni(hosts: list[Host], parameters: Parameters) -> PatroniCluster:
+    names = [host.name for host in hosts]
+    return PatroniCluster(
+        scope=parameters.text(names, "patroni_scope"),
+        namespace=parameters.text(names, "patroni_namespace"),
+        members=tuple(
+            PatroniMember(
+                host=host,
+                postgresql_port=parameters.port(host.name, "patroni_postgresql_port"),
+                rest_port=parameters.port(host.name, "patroni_rest_port"),
+            )
+            for host in hosts
+        ),
+        postgresql_version=parameters.number(names, "patroni_postgresql_version", smallest=14, largest=99),
+        synchronous_mode=parameters.choice(names, "patroni_synchronous_mode", SYNCHRONOUS_MODES),
+        superuser=parameters.text(names, "patroni_superuser"),
+        superuser_password=parameters.secret(names, "patroni_superuser_password"),
+        rest_user=parameters.text(names, "patroni_rest_user"),
+        rest_password=parameters.secret(names, "patroni_rest_password"),
+    )
+
+
+def _etcd(hosts: list[Host], parameters: Parameters) -> EtcdCluster:
+    return EtcdCluster(
+        members=tuple(EtcdMember(host, parameters.port(host.name, "etcd_client_port")) for host in hosts),
+        root_password=parameters.secret([host.name for host in hosts], "etcd_root_password"),
+    )
+
+
+def _haproxy(hosts: list[Host], parameters: Parameters) -> Haproxy | None:
+    if not hosts:
+        return None
+    names = [host.name for host in hosts]
+    return Haproxy(
+        balancers=tuple(hosts),
+        address=parameters.text(names, "haproxy_address", default=""),
+        write_port=parameters.number(names, "haproxy_write_port", smallest=1, largest=65535),
+        read_port=parameters.number(names, "haproxy_read_port", smallest=1, largest=65535),
+        stats_port=parameters.number(names, "haproxy_stats_port", smallest=1, largest=65535),
+        stats_user=parameters.text(names, "haproxy_stats_user"),
+        stats_password=parameters.secret(names, "haproxy_stats_password"),
+    )
+
+
+def _redis(hosts: list[Host], parameters: Parameters) -> RedisGroup | None:
+    if not hosts:
+        return None
+    names = [host.name for host in hosts]
+    return RedisGroup(
+        members=tuple(
+            RedisMember(
+                host=host,
+                port=parameters.port(host.name, "redis_port"),
+                sentinel_port=parameters.port(host.name, "redis_sentinel_port"),
+            )
+            for host in hosts
+        ),
+        master_name=parameters.text(names, "redis_master_name"),
+        admin_user=parameters.text(names, "redis_admin_user"),
+        admin_password=parameters.secret(names, "redis_admin_password"),
+    )

@@ -1,0 +1,173 @@
+"""A cluster as its inventory describes it: immutable values, passwords hidden from every repr."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A machine. `address` is a literal IP address; `owned` means that halab can switch its power."""
+
+    name: str
+    address: str
+    groups: tuple[str, ...]
+    owned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files of the controller with which clients prove themselves and check servers (PEM)."""
+
+    ca_file: Path
+    cert_file: Path
+    key_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PatroniMember:
+    """One PostgreSQL server and the Patroni that manages it."""
+
+    host: Host
+    postgresql_port: int
+    rest_port: int
+
+    @property
+    def name(self) -> str:
+        return self.host.name
+
+
+@dataclass(frozen=True, slots=True)
+class PatroniCluster:
+    """Servers that replicate from one leader. `synchronous_mode` is off, on, strict or quorum."""
+
+    scope: str
+    namespace: str
+    members: tuple[PatroniMember, ...]
+    postgresql_version: int
+    synchronous_mode: str
+    superuser: str
+    rest_user: str
+    superuser_password: str = field(repr=False)
+    rest_password: str = field(repr=False)
+
+    def member(self, name: str) -> PatroniMember:
+        """Raises KeyError when no member has this name."""
+        for member in self.members:
+            if member.name == name:
+                return member
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdMember:
+    """One etcd server."""
+
+    host: Host
+    client_port: int
+
+    @property
+    def name(self) -> str:
+        return self.host.name
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdCluster:
+    """The distributed configuration store."""
+
+    members: tuple[EtcdMember, ...]
+    root_password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Haproxy:
+    """The balancers. `address` is the one that keepalived moves between them; empty when there is none."""
+
+    balancers: tuple[Host, ...]
+    address: str
+    write_port: int
+    read_port: int
+    stats_port: int
+    stats_user: str
+    stats_password: str = field(repr=False)
+
+    @property
+    def entry_points(self) -> tuple[str, ...]:
+        """Addresses that clients use: the shared one, else every balancer's own."""
+        return (self.address,) if self.address else tuple(host.address for host in self.balancers)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisMember:
+    """One Redis server and the Sentinel beside it."""
+
+    host: Host
+    port: int
+    sentinel_port: int
+
+    @property
+    def name(self) -> str:
+        return self.host.name
+
+
+@dataclass(frozen=True, slots=True)
+class RedisGroup:
+    """Redis servers that replicate from one master, watched by Sentinels."""
+
+    members: tuple[RedisMember, ...]
+    master_name: str
+    admin_user: str
+    admin_password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What an inventory says about a cluster. `haproxy` and `redis` are None when their group is empty."""
+
+    name: str
+    inventory: Path
+    state_dir: Path
+    ha_profile: str
+    hosts: tuple[Host, ...]
+    tls: Tls
+    patroni: PatroniCluster
+    etcd: EtcdCluster
+    haproxy: Haproxy | None
+    redis: RedisGroup | None
+
+    @property
+    def owned(self) -> bool:
+        """Whether halab owns every machine, so that faults need no further consent."""
+        return all(host.owned for host in self.hosts)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of all groups that hold a host of the cluster, sorted."""
+        return tuple(sorted({group for host in self.hosts for group in host.groups}))
+
+    def host(self, name: str) -> Host:
+        """Raises KeyError when the inventory has no such host."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        raise KeyError(name)
+
+    def group(self, name: str) -> tuple[Host, ...]:
+        """Hosts of a group in the inventory's order; empty when there is no such group."""
+        return tuple(host for host in self.hosts if name in host.groups)
+
+    def name_of(self, address: str | None) -> str | None:
+        """The host that owns an address, the address itself when it is nobody's."""
+        for host in self.hosts:
+            if host.address == address:
+                return host.name
+        return address
+
+    def public(self) -> dict[str, object]:
+        """What a run folder may hold about the cluster: no secrets and no paths of them."""
+        return {
+            "name": self.name,
+            "owned": self.owned,
+            "hosts": [{"name": host.name, "address": host.address, "groups": list(host.groups)} for host in self.hosts],
+        }

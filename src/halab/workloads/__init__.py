@@ -1,0 +1,1 @@
+"""Clients that load a cluster and record what they were told."""

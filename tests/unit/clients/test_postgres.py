@@ -1,0 +1,203 @@
+"""Outcomes of operations on a real server that freezes, refuses, dies and hesitates."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from halab.clients.postgres import Connection, OperationFailed
+from halab.waiting import eventually
+
+
+@pytest.fixture(autouse=True)
+def table(postgres) -> Iterator[None]:
+    connection = postgres.connection()
+    connection.run("CREATE TABLE numbers (id int PRIMARY KEY)", within_s=5)
+    yield
+    connection.run("DROP TABLE numbers", within_s=5)
+    connection.close()
+
+
+@pytest.fixture
+def client(postgres) -> Iterator[Connection]:
+    connection = postgres.connection()
+    yield connection
+    connection.close()
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def failure(act: Callable[[], object]) -> OperationFailed:
+    with pytest.raises(OperationFailed) as caught:
+        act()
+    return caught.value
+
+
+def pid_of(client: Connection) -> int:
+    [(pid,)] = client.run("SELECT pg_backend_pid()", within_s=5)
+    return int(pid)
+
+
+def after(seconds: float, act: Callable[[], object]) -> threading.Timer:
+    timer = threading.Timer(seconds, act)
+    timer.start()
+    return timer
+
+
+def test_a_frozen_server_ends_an_operation_at_its_deadline_with_an_unknown_outcome(postgres, client):
+    with frozen(pid_of(client)):
+        started = time.monotonic()
+        error = failure(lambda: client.run("INSERT INTO numbers VALUES (1)", within_s=1.0))
+        took = time.monotonic() - started
+    assert (error.outcome, error.error_class) == ("info", "deadline")
+    assert 0.9 < took < 1.5
+    # Why it is unknown and not failed: the server got the statement before it noticed that the client had left.
+    other = postgres.connection()
+    eventually(lambda: other.run("SELECT 1 FROM numbers WHERE id = 1", within_s=5), within_s=5, what="the insert")
+    other.close()
+
+
+def test_a_frozen_server_ends_a_connect_at_its_deadline_and_nothing_was_sent(postgres):
+    with frozen(postgres.pid):
+        started = time.monotonic()
+        error = failure(lambda: postgres.connection().run("SELECT 1", within_s=1.0))
+        took = time.monotonic() - started
+    assert (error.outcome, error.error_class, error.reached) == ("fail", "connect-deadline", False)
+    assert 0.9 < took < 1.5
+
+
+def test_the_client_works_again_after_a_deadline(client):
+    with frozen(pid_of(client)):
+        failure(lambda: client.run("SELECT 1", within_s=0.3))
+    assert client.run("SELECT 2", within_s=5) == [(2,)]
+
+
+def test_a_refused_connection_is_a_failure(postgres):
+    error = failure(lambda: Connection(postgres.target(port=1)).run("SELECT 1", within_s=2))
+    assert (error.outcome, error.error_class, error.reached) == ("fail", "connect-refused", False)
+
+
+def test_a_read_only_server_is_a_failure(client):
+    client.run("SET default_transaction_read_only = on", within_s=5)
+    error = failure(lambda: client.run("INSERT INTO numbers VALUES (1)", within_s=5))
+    assert (error.outcome, error.error_class, error.reached) == ("fail", "25006", False)
+
+
+def test_an_error_of_the_statement_is_a_failure_of_a_reached_server(client):
+    client.run("INSERT INTO numbers VALUES (1)", within_s=5)
+    error = failure(lambda: client.run("INSERT INTO numbers VALUES (1)", within_s=5))
+    assert (error.outcome, error.error_class, error.reached) == ("fail", "23505", True)
+
+
+def test_a_session_ended_in_the_middle_of_a_statement_is_unknown(postgres, client):
+    pid = pid_of(client)
+    killer = postgres.connection()
+    timer = after(0.3, lambda: killer.run("SELECT pg_terminate_backend(%s)", (pid,), within_s=5))
+    error = failure(lambda: client.run("SELECT pg_sleep(5)", within_s=10))
+    timer.join()
+    killer.close()
+    assert error.outcome == "info"
+    assert "administrator command" in str(error)
+
+
+def test_a_backend_killed_in_the_middle_of_a_statement_is_unknown(postgres, client):
+    pid = pid_of(client)
+    timer = after(0.3, lambda: os.kill(pid, signal.SIGKILL))
+    error = failure(lambda: client.run("SELECT pg_sleep(5)", within_s=10))
+    timer.join()
+    postgres.wait_until_ready()
+    assert (error.outcome, error.error_class) == ("info", "connection-lost")
+
+
+def test_a_cancelled_wait_for_synchronous_replication_is_unknown(postgres, client):
+    admin = postgres.connection()
+    other = postgres.connection()
+    cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    numbers = itertools.count()
+
+    def insert_until_one_waits() -> None:
+        # The checkpointer tells the other processes about the setting, some time after they have loaded it themselves.
+        for number in numbers:
+            client.run("INSERT INTO numbers VALUES (%s)", (number,), within_s=10)
+
+    admin.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", within_s=5)
+    try:
+        admin.run("SELECT pg_reload_conf()", within_s=5)
+        waiting = after(
+            0, lambda: eventually(lambda: other.run(cancel, within_s=5), within_s=8, what="a wait for replication")
+        )
+        error = failure(insert_until_one_waits)
+        waiting.join()
+    finally:
+        admin.run("ALTER SYSTEM RESET synchronous_standby_names", within_s=5)
+        admin.run("SELECT pg_reload_conf()", within_s=5)
+    assert (error.outcome, error.error_class) == ("info", "sync-wait-cancelled")
+    [(last,)] = admin.run("SELECT max(id) FROM numbers", within_s=5)
+    assert last == next(numbers) - 1
+    admin.close()
+    other.close()
+
+
+def test_a_session_that_ended_while_idle_is_replaced_before_anything_is_sent(postgres, client):
+    pid = pid_of(client)
+    other = postgres.connection()
+    other.run("SELECT pg_terminate_backend(%s)", (pid,), within_s=5)
+    eventually(
+        lambda: not other.run("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,), within_s=5),
+        within_s=5,
+        what="the session to end",
+    )
+    assert pid_of(client) != pid
+    other.close()
+
+
+def test_a_wrong_password_is_a_failure_that_does_not_repeat_it(postgres):
+    error = failure(lambda: Connection(postgres.target(password="not-this-one")).run("SELECT 1", within_s=5))
+    assert (error.outcome, error.error_class) == ("fail", "connect-authentication")
+    assert "not-this-one" not in str(error)
+
+
+@pytest.mark.parametrize("change", [{"ca_file": "other-ca.crt"}, {"address": "127.0.0.2"}], ids=["authority", "name"])
+def test_a_server_that_its_certificate_does_not_vouch_for_is_refused(postgres, change):
+    if "ca_file" in change:
+        change = {"ca_file": postgres.folder / change["ca_file"]}
+    error = failure(lambda: Connection(postgres.target(**change)).run("SELECT 1", within_s=5))
+    assert (error.outcome, error.error_class) == ("fail", "connect-tls")
+
+
+def test_passwords_are_in_no_repr(postgres):
+    assert "scratch-superuser" not in repr(postgres.target())
+
+
+def test_deadlines_of_threads_do_not_mix(postgres):
+    outcomes: dict[str, object] = {}
+
+    def work(name: str, within_s: float) -> None:
+        connection = postgres.connection()
+        try:
+            outcomes[name] = connection.run("SELECT 1 FROM pg_sleep(1)", within_s=within_s)
+        except OperationFailed as error:
+            outcomes[name] = error.error_class
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=arguments) for arguments in (("short", 0.4), ("long", 10.0))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == {"short": "deadline", "long": [(1,)]}
