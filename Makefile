@@ -1,4 +1,4 @@
-# Two doors: this file for people, bin/halab of the environment for everything else. No absolute path appears here, so
+# One target a thing that people do; the work is in scripts/ and in the command `halab`. No absolute path appears here, so
 # that a folder with a space in its name works.
 
 SCENARIO  ?= primary-failure
@@ -68,9 +68,9 @@ format: ## Format the Python files and repair what ruff can
 	@.venv/bin/ruff check --fix --quiet .
 	@.venv/bin/ruff format --quiet .
 
-bench: ## Measure; writes docs/benchmarks.md
+bench: ## Measure; writes docs/benchmarks.md (BENCH=--help says what can be left out)
 	@scripts/bootstrap
-	@.venv/bin/halab bench
+	@.venv/bin/python -m halab.bench $(BENCH)
 
 clean: ## Remove what set-up and tests made here (not runs, not labs)
 	@rm -rf .venv .venv.lock build .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible src/*.egg-info

@@ -32,12 +32,15 @@ def test_pytest_ansible_is_not_installed() -> None:
     assert "pytest-ansible" not in names
 
 
-def test_readme_names_only_commands_of_the_command_line() -> None:
+def test_documents_name_only_commands_of_the_command_line() -> None:
     from halab.cli import main
 
     known = set(getattr(main, "commands", {}))
     assert known, "halab.cli:main is not a click group"
-    for document in ("README.md", "CONTRIBUTING.md", "docs/troubleshooting.md", "docs/real-clusters.md"):
+    for document in (
+        *("README.md", "CONTRIBUTING.md", "docs/troubleshooting.md", "docs/real-clusters.md"),
+        *("Makefile", "scripts/test"),
+    ):
         text = (ROOT / document).read_text("utf-8")
         named = set(re.findall(r"(?:^|`|bin/)halab ([a-z]+)", text, re.MULTILINE))
         assert named <= known, f"{document}: not commands of halab: {sorted(named - known)}; there are {sorted(known)}"

@@ -81,11 +81,11 @@ def _judge(
     history: History, context: Context, gaps: list[Gap], lives: list[FaultLife], window: tuple[int, int]
 ) -> Verdict:
     lives = sorted(lives, key=_started)
-    ends = [*(_started(life) for life in lives[1:]), window[1]]
+    starts = [*map(_started, lives), window[1]]
     found = [
         (life, max(own, key=_length))
-        for life, end in zip(lives, ends, strict=True)
-        if (own := [gap for gap in gaps if gap.end > _started(life) and gap.start < end])
+        for life, (start, end) in zip(lives, pairwise(starts), strict=True)
+        if (own := [gap for gap in gaps if gap.end > start and gap.start < end])
     ]
     if lives and not found:
         return PROMISE.unknown(context, "The faults came after the end of the load: no client was there to see them.")

@@ -86,6 +86,10 @@ class EtcdEndpoint:
         query = {"key": _encoded(prefix), "range_end": _encoded(end), "serializable": serializable}
         return self._range(query, within_s=within_s)
 
+    def move_leader(self, target_id: str, *, within_s: float) -> None:
+        """Hand leadership to another member; only the leader itself can. Raises HttpError."""
+        self._call("/v3/maintenance/transfer-leadership", {"targetID": target_id}, within_s=within_s)
+
     def close(self) -> None:
         self._http.close()
 

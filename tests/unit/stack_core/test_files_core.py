@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -99,21 +101,28 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     assert path.read_text("utf-8") == "new"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file a mount point")
-def test_a_file_that_is_a_mount_point_is_written_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "hosts"
-    path.write_text("a much longer old content", "utf-8")
-    inode = path.stat().st_ino
+WRITE_OVER_A_MOUNT = """
+import sys
+from ansible_collections.halab.stack.plugins.module_utils.files import Entry, Planner, apply_all
+entry = Entry(path=sys.argv[1], state="file", content=b"new", mode=0o600)
+apply_all([Planner(check_mode=False).plan(entry)])
+"""
 
-    def busy(source: str, target: str) -> None:
-        raise OSError(16, "Device or resource busy")
 
-    # Making a real mount needs rights that a container may lack; what the kernel answers then is known (rename(2), EBUSY).
-    monkeypatch.setattr(os, "replace", busy)
-    monkeypatch.setattr(os.path, "ismount", lambda candidate: str(candidate) == str(path))
-    apply_all(steps([file(path, "new", mode=0o600)]))
-    assert (path.read_text("utf-8"), path.stat().st_ino) == ("new", inode)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["hosts"]
+def test_a_file_that_is_a_mount_point_is_written_in_place(tmp_path: Path) -> None:
+    path, behind = tmp_path / "hosts", tmp_path / "behind"
+    path.touch()
+    behind.write_text("a much longer old content", "utf-8")
+    mounted = 'mount --bind "$0" "$1" && exec "$2" -c "$3" "$1"'
+    namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    if subprocess.run([*namespace, "mount", "--bind", behind, path], check=False, capture_output=True).returncode != 0:
+        pytest.skip("the kernel does not let this user make a mount namespace and mount in it")
+    command = [*namespace, "sh", "-c", mounted, str(behind), str(path), sys.executable, WRITE_OVER_A_MOUNT]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert behind.read_text("utf-8") == "new"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["behind", "hosts"]
 
 
 def test_check_mode_counts_what_is_not_there_yet_as_changes(tmp_path: Path) -> None:

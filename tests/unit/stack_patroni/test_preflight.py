@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.halab.stack.plugins.module_utils import preflight
-from ansible_collections.halab.stack.plugins.module_utils.preflight import Description, Host, Problem
+from ansible_collections.halab.stack.plugins.module_utils.preflight import Description, Host
+from ansible_collections.halab.stack.plugins.module_utils.timing import Problem
 
 VARIABLES: dict[str, Any] = {
     "halab_state_dir": "/var/lib/halab",

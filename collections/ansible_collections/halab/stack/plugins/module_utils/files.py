@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import grp
 import os
 import pwd
@@ -266,8 +267,8 @@ def _write(path: str, content: bytes, owned: tuple[int, int, int], judge: Callab
             judge(temporary)
         try:
             os.replace(temporary, path)
-        except OSError:
-            if not os.path.ismount(path):
+        except OSError as error:
+            if error.errno != errno.EBUSY:
                 raise
             _overwrite(path, content, owned)
     finally:

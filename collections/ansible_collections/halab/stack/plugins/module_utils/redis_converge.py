@@ -55,12 +55,20 @@ class Outcome:
     restart: bool
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class AclOutcome:
+    """What was changed in the access rules, and whether old and new passwords are valid now."""
+
+    changes: list[Change]
+    both: bool
+
+
 def connect(process: Process) -> Connection:
     """Return a connection to `process` as soon as it serves. Raises ConvergeError after `wait_s` seconds.
 
     When the declared password is refused, the one in the file of access rules is tried: it is about to be replaced.
     """
-    known = redis_files.acl_password(_read(process.acl_file), process.access.username)
+    known = redis_files.acl_password(read(process.acl_file), process.access.username)
     passwords = dict.fromkeys([process.access.password, known or process.access.password])
 
     def attempt() -> Connection:
@@ -93,20 +101,24 @@ def until(look: Callable[[], Found], *, wait_s: float, what: str) -> Found:
         time.sleep(_POLL_S)
 
 
-def converge_acl(process: Process) -> list[Change]:
-    """Make the declared access rules the ones in force. Raises ConvergeError; the old rules then stay in force."""
-    old = _read(process.acl_file)
+def converge_acl(process: Process, *, keep_old: bool) -> AclOutcome:
+    """Make the declared access rules the ones in force; `keep_old` keeps the old passwords of users valid besides.
+
+    Raises ConvergeError; the old rules then stay in force.
+    """
+    old = read(process.acl_file)
+    wanted = redis_files.with_old_passwords(process.acl, old) if keep_old else process.acl
     if old == process.acl:
-        return []
-    if not process.check_mode:
+        return AclOutcome([], both=False)
+    if wanted != old and not process.check_mode:
         with connect(process) as connection:
-            redis_files.replace(process.acl_file, process.acl)
+            redis_files.replace(process.acl_file, wanted)
             try:
                 connection.command("ACL", "LOAD")
             except RespError as error:
                 redis_files.replace(process.acl_file, old)
                 raise ConvergeError(f"{process.acl_file}: {process.title} refuses the access rules: {error}") from error
-    return [Change("access rules", "", "", secret=True)]
+    return AclOutcome([Change("access rules", "", "", secret=True)], both=wanted != process.acl)
 
 
 def converge_redis(
@@ -116,7 +128,7 @@ def converge_redis(
 
     What cannot be changed at run time is changed in the file, and a restart asked for. Raises ConvergeError.
     """
-    changes = converge_acl(process)
+    changes: list[Change] = []
     wanted = {**settings, **secrets}
     with connect(process) as connection:
         present = connection.table("CONFIG", "GET", *wanted)
@@ -132,7 +144,7 @@ def converge_redis(
             connection.command("CONFIG", "REWRITE")
     if fixed:
         words = {name: [value] for name, value in fixed.items()}
-        redis_files.replace(process.config_file, redis_files.with_directives(_read(process.config_file), words))
+        redis_files.replace(process.config_file, redis_files.with_directives(read(process.config_file), words))
     return Outcome(changes, restart=bool(fixed))
 
 
@@ -151,8 +163,8 @@ def converge_sentinel(
     `settings` are those of the process (changed in its file, with a restart), `of_master` those of the master it
     watches, `of_sentinel` its own. Only when it watches no master of this name yet, it is told about `master`.
     """
-    changes = converge_acl(process)
-    present = redis_files.directives(_read(process.config_file))
+    changes: list[Change] = []
+    present = redis_files.directives(read(process.config_file))
     with connect(process) as connection:
         known = _watched(connection, master_name)
         if known is None:
@@ -160,21 +172,22 @@ def converge_sentinel(
             if not process.check_mode:
                 connection.command("SENTINEL", "MONITOR", master_name, *master, of_master["quorum"])
             known = {}
-        known = {**known, **{key: _word(present, f"sentinel {key} {master_name}") for key in ("auth-user", "auth-pass")}}
+        known |= {key: _word(present, f"sentinel {key} {master_name}") for key in ("auth-user", "auth-pass")}
+        own = {key: _word(present, f"sentinel {key}") for key in of_sentinel}
         for prefix, wanted, now in (
             (("SENTINEL", "SET", master_name), of_master, known),
-            (("SENTINEL", "CONFIG", "SET"), of_sentinel, {key: _word(present, f"sentinel {key}") for key in of_sentinel}),
+            (("SENTINEL", "CONFIG", "SET"), of_sentinel, own),
         ):
             for name in (name for name in wanted if not redis_files.same(now.get(name, ""), wanted[name])):
                 changes.append(Change(name, now.get(name, ""), wanted[name], name in secret))
                 if not process.check_mode:
                     connection.command(*prefix, name, wanted[name])
-    own = {name: _word(present, name) or _DEFAULTS.get(name, "") for name in settings}
-    differing = {name: value for name, value in settings.items() if not redis_files.same(own[name], value)}
-    changes += [Change(name, own[name], value) for name, value in differing.items()]
+    filed = {name: _word(present, name) or _DEFAULTS.get(name, "") for name in settings}
+    differing = {name: value for name, value in settings.items() if not redis_files.same(filed[name], value)}
+    changes += [Change(name, filed[name], value) for name, value in differing.items()]
     if differing and not process.check_mode:
         words = {name: [value] for name, value in differing.items()}
-        redis_files.replace(process.config_file, redis_files.with_directives(_read(process.config_file), words))
+        redis_files.replace(process.config_file, redis_files.with_directives(read(process.config_file), words))
     return Outcome(changes, restart=bool(differing))
 
 
@@ -201,6 +214,7 @@ def _word(present: Mapping[str, list[str]], name: str) -> str:
     return " ".join(present.get(name, []))
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
+    """Return the text of a file. Raises OSError."""
     with open(path, encoding="utf-8") as stream:
         return stream.read()

@@ -69,13 +69,28 @@ def replace(path: str, text: str) -> None:
         raise
 
 
+def with_old_passwords(text: str, old: str) -> str:
+    """Return access rules in which every user also has the passwords that the rules in `old` give it."""
+    known = {words[1]: _passwords(words) for line in old.splitlines() if (words := line.split())[:1] == ["user"]}
+    lines: list[str] = []
+    for line in text.splitlines():
+        words = line.split()
+        more = known.get(words[1], []) if words[:1] == ["user"] else []
+        lines.append(" ".join([line, *(password for password in more if password not in words)]))
+    return "\n".join(lines) + "\n"
+
+
 def acl_password(text: str, username: str) -> str | None:
     """Return the password that a file of access rules gives a user, None when there is no such user."""
     for line in text.splitlines():
         words = line.split()
         if words[:2] == ["user", username]:
-            return next((word[1:] for word in words if word.startswith(">")), None)
+            return next((word[1:] for word in _passwords(words)), None)
     return None
+
+
+def _passwords(words: Sequence[str]) -> list[str]:
+    return [word for word in words if word.startswith(">")]
 
 
 def _words(line: str) -> list[str]:

@@ -64,7 +64,7 @@ EXAMPLES = r"""
     cert_file: /etc/etcd/tls/node.crt
     key_file: /etc/etcd/tls/node.key
   register: member
-  changed_when: member is changed or member.outdated
+  changed_when: member is changed or member.outdated | default(false)
   notify: Restart etcd
 
 - name: Restart etcd
@@ -112,11 +112,15 @@ ARGUMENTS = {
     "within_s": {"type": "float", "default": 60.0},
 }
 
+LOST = "has already been bootstrapped"
+
 
 def settings(lines: Sequence[str]) -> dict[str, str]:
-    """Return the variables in lines of `NAME=value` that this collection writes for etcd."""
+    """Return the variables in lines of `NAME=value` that this collection writes and a running etcd heeds."""
     pairs = (line.partition("=")[::2] for line in lines)
-    return {name: " ".join(shlex.split(value)) for name, value in pairs if name.startswith(("ETCD_", "HALAB_"))}
+    ours = ((name, value) for name, value in pairs if name.startswith(("ETCD_", "HALAB_")))
+    # These are read only by a member without data.
+    return {name: " ".join(shlex.split(value)) for name, value in ours if not name.startswith("ETCD_INITIAL_CLUSTER")}
 
 
 def unit(module: AnsibleModule) -> dict[str, str]:
@@ -230,8 +234,13 @@ def fail(module: AnsibleModule, why: str) -> None:
     """End with what happened and what the service's journal tells of it."""
     service = module.params["service"]
     _, out, _ = module.run_command(["journalctl", "--unit", service, "--lines", "60", "--no-pager", "--output", "cat"])
-    told = [words for words in map(trouble, out.splitlines()) if words]
-    module.fail_json(msg="\n".join([f"{service} {why}. Its journal ends:", *told[-6:]]))
+    told = [words for words in map(trouble, out.splitlines()) if words][-6:]
+    if any(LOST in words for words in told):
+        why += (
+            ". The cluster knows this member, but its data is gone: remove and add it with etcdctl, and start it "
+            "once with ETCD_INITIAL_CLUSTER_STATE=existing"
+        )
+    module.fail_json(msg="\n".join([f"{service} {why}. Its journal ends:", *told]))
 
 
 def connect(module: AnsibleModule) -> dict[str, Member]:

@@ -191,7 +191,9 @@ def observe(params: Mapping[str, Any], client: Client) -> dict[str, Any]:
         if not params["address"]:
             return {"name": "", "error": ""}
         try:
-            node = ask(client, f"https://{authority(params['address'], params['port'])}/node", params["deadline_s"]).strip()
+            node = ask(
+                client, f"https://{authority(params['address'], params['port'])}/node", params["deadline_s"]
+            ).strip()
         except HttpError as error:
             return {"name": "", "error": str(error)}
         return {"name": names.get(node, node), "error": ""}

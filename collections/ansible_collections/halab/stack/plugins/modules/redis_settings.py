@@ -91,6 +91,15 @@ options:
     description: Address of the current master, told to a Sentinel that watches no master of this name.
     type: str
     required: true
+  passwords:
+    description:
+      - How far to go where passwords differ. All members have to take one step before the first takes the next, or those with the new
+        passwords and those with the old ones lose touch, and a healthy master is taken for dead.
+      - V(accepted) accepts the new passwords besides the old ones, V(used) shows the new ones to others, V(only) accepts no old ones any more.
+        Where the access rules are as declared there are no steps.
+    type: str
+    choices: [accepted, used, only]
+    default: accepted
   reload_tls:
     description: Whether the certificates have been replaced. The Redis server then reads them again; a Sentinel cannot, and must be restarted.
     type: bool
@@ -139,6 +148,10 @@ changes:
   returned: always
   type: list
   elements: str
+both_passwords:
+  description: Whether old and new passwords are valid now, so that more steps of O(passwords) must follow.
+  returned: always
+  type: bool
 restart:
   description: Processes that must be restarted for a setting to take effect, C(redis) and C(sentinel).
   returned: always
@@ -146,15 +159,18 @@ restart:
   elements: str
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.halab.stack.plugins.module_utils import redis_converge
-from ansible_collections.halab.stack.plugins.module_utils.redis_converge import ConvergeError, Outcome, Process
-from ansible_collections.halab.stack.plugins.module_utils.redis_nodes import redis_view, sentinel_view
-from ansible_collections.halab.stack.plugins.module_utils.redis_options import access_of
+from ansible_collections.halab.stack.plugins.module_utils.redis_converge import Change, ConvergeError
+from ansible_collections.halab.stack.plugins.module_utils.redis_member import (
+    await_service,
+    converge,
+    converge_acls,
+    process_of,
+)
 from ansible_collections.halab.stack.plugins.module_utils.resp import RespError
 
 UNITS = {"redis": "redis-server.service", "sentinel": "redis-sentinel.service"}
@@ -187,73 +203,11 @@ ARGUMENTS: dict[str, Any] = {
     "master_settings": {"type": "dict", "required": True},
     "sentinel_settings": {"type": "dict", "default": {}},
     "master": {"type": "str", "required": True},
+    "passwords": {"type": "str", "choices": ["accepted", "used", "only"], "default": "accepted"},
     "reload_tls": {"type": "bool", "default": False},
     "restart": {"type": "list", "elements": "str", "choices": ["redis", "sentinel"], "default": []},
     "wait_s": {"type": "float", "default": 30.0},
 }
-
-
-def process_of(params: Mapping[str, Any], which: str, *, check_mode: bool) -> Process:
-    """Return the process that the option `which` describes. Raises RespError when certificates cannot be used."""
-    option = params[which]
-    return Process(
-        title={"redis": "Redis", "sentinel": "Sentinel"}[which],
-        address=params["address"],
-        port=option["port"],
-        config_file=option["config_file"],
-        acl_file=option["acl_file"],
-        acl=option["acl"],
-        access=access_of(params, password=params["password"]),
-        check_mode=check_mode,
-        wait_s=params["wait_s"],
-    )
-
-
-def converge(params: Mapping[str, Any], redis: Process, sentinel: Process) -> dict[str, Outcome]:
-    """Make the settings so. Raises ConvergeError or RespError."""
-    files = {name: params["redis"]["settings"][name] for name in ("tls-cert-file", "tls-key-file", "tls-ca-cert-file")}
-    return {
-        "redis": redis_converge.converge_redis(
-            redis,
-            settings=_words(params["redis"]["settings"]),
-            secrets={"masterauth": params["replication_password"]},
-            reload=files if params["reload_tls"] else {},
-        ),
-        "sentinel": redis_converge.converge_sentinel(
-            sentinel,
-            master_name=params["master_name"],
-            master=(params["master"], params["redis"]["port"]),
-            settings=_words(params["sentinel"]["settings"]),
-            of_master={**_words(params["master_settings"]), "auth-pass": params["sentinel_password"]},
-            of_sentinel={**_words(params["sentinel_settings"]), "sentinel-pass": params["sentinel_password"]},
-            secret=frozenset({"auth-pass", "sentinel-pass"}),
-        ),
-    }
-
-
-def await_service(params: Mapping[str, Any], redis: Process, sentinel: Process) -> None:
-    """Wait until the node serves. Raises ConvergeError saying what it waited for."""
-    needed = int(params["redis"]["settings"].get("min-replicas-to-write", 0))
-
-    def replicating() -> None:
-        with redis_converge.connect(redis) as connection:
-            view = redis_view(connection)
-        if view.loading:
-            raise RespError("it still loads its data")
-        if view.role == "replica" and not view.master_link_up:
-            raise RespError(f"its link to the master {view.master_address} is down")
-        if view.role == "master" and view.good_replicas < needed:
-            raise RespError(f"{view.good_replicas} replicas follow closely, {needed} are needed to accept writes")
-
-    def watching() -> None:
-        with redis_converge.connect(sentinel) as connection:
-            view = sentinel_view(connection, params["master_name"])
-        if not view.quorum_reachable:
-            raise RespError(view.quorum_message or view.error)
-
-    where = params["address"]
-    redis_converge.until(replicating, wait_s=params["wait_s"], what=f"Redis on {where} to serve")
-    redis_converge.until(watching, wait_s=params["wait_s"], what=f"Sentinel on {where} to reach a quorum")
 
 
 def restart_units(module: AnsibleModule) -> None:
@@ -265,45 +219,48 @@ def restart_units(module: AnsibleModule) -> None:
             raise ConvergeError(f"systemctl restart {unit}: {(err or out).strip()}")
 
 
-def difference(outcomes: Mapping[str, Outcome]) -> list[dict[str, str]]:
-    """Return before and after in Ansible's form, without secrets."""
-    shown: list[dict[str, str]] = []
-    for which, outcome in outcomes.items():
-        before = [f"{one.name} {'(secret)' if one.secret else one.before}\n" for one in outcome.changes]
-        after = [f"{one.name} {'(another secret)' if one.secret else one.after}\n" for one in outcome.changes]
-        if outcome.changes:
-            shown.append({"before_header": which, "after_header": which, "before": "".join(before), "after": "".join(after)})
-    return shown
+def difference(which: str, changes: Sequence[Change]) -> dict[str, str]:
+    """Return before and after of one process in Ansible's form, without secrets."""
+    before = [f"{one.name} {'(secret)' if one.secret else one.before}\n" for one in changes]
+    after = [f"{one.name} {'(another secret)' if one.secret else one.after}\n" for one in changes]
+    return {"before_header": which, "after_header": which, "before": "".join(before), "after": "".join(after)}
 
 
-def _words(settings: Mapping[str, Any]) -> dict[str, str]:
-    words = {True: "yes", False: "no"}
-    return {name: words[value] if isinstance(value, bool) else str(value) for name, value in settings.items()}
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Do what the module is for and return its result. Raises ConvergeError, RespError or OSError."""
+    params, pretend = module.params, module.check_mode
+    processes = {which: process_of(params, which, check_mode=pretend) for which in UNITS}
+    if not pretend:
+        restart_units(module)
+    rules = converge_acls(params, list(processes.values()))
+    both = any(outcome.both for outcome in rules)
+    outcomes = converge(params, **processes, secrets=not both or params["passwords"] != "accepted")
+    restart = [which for which, outcome in outcomes.items() if outcome.restart]
+    if params["reload_tls"] and "sentinel" not in restart:
+        restart.append("sentinel")
+    if not restart and not pretend:
+        await_service(params, **processes)
+    changes = {which: acl.changes + outcomes[which].changes for which, acl in zip(UNITS, rules, strict=True)}
+    return {
+        "changed": bool(any(changes.values()) or params["restart"]),
+        "changes": [change.name for each in changes.values() for change in each],
+        "restart": restart,
+        "both_passwords": both and not pretend,
+        "diff": [difference(which, each) for which, each in changes.items() if each],
+    }
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    params = module.params
     try:
-        redis = process_of(params, "redis", check_mode=module.check_mode)
-        sentinel = process_of(params, "sentinel", check_mode=module.check_mode)
-        if not module.check_mode:
-            restart_units(module)
-        outcomes = converge(params, redis, sentinel)
-        restart = [which for which, outcome in outcomes.items() if outcome.restart]
-        if params["reload_tls"] and "sentinel" not in restart:
-            restart.append("sentinel")
-        if not restart and not module.check_mode:
-            await_service(params, redis, sentinel)
+        result = run(module)
     except (ConvergeError, RespError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}")
-    changes = [change.name for outcome in outcomes.values() for change in outcome.changes]
-    result: dict[str, Any] = {"changed": bool(changes or params["restart"]), "changes": changes, "restart": restart}
-    if module._diff:
-        result["diff"] = difference(outcomes)
+    if not module._diff:
+        del result["diff"]
     module.exit_json(**result)
 
 

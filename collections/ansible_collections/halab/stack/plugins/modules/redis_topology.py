@@ -69,9 +69,13 @@ master:
   type: str
 """
 
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.halab.stack.plugins.module_utils.redis_files import directives
+from ansible_collections.halab.stack.plugins.module_utils.redis_files import acl_password, directives
 from ansible_collections.halab.stack.plugins.module_utils.redis_nodes import current_master
 from ansible_collections.halab.stack.plugins.module_utils.redis_options import cluster_of, options
 from ansible_collections.halab.stack.plugins.module_utils.resp import RespError
@@ -86,22 +90,38 @@ def names_rules(config_file: str, acl_file: str) -> bool:
         return False
 
 
+def passwords(params: Mapping[str, Any]) -> list[str]:
+    """Return the declared password, and the ones that are still in force when it is about to be replaced."""
+    found = [params["password"]]
+    for pair in params["files"]:
+        with contextlib.suppress(FileNotFoundError), open(pair["acl_file"], encoding="utf-8") as stream:
+            found.append(acl_password(stream.read(), params["username"]) or "")
+    return [password for password in dict.fromkeys(found) if password]
+
+
+def observe(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Return what is there. Raises OSError, and RespError when the certificates cannot be used."""
+    master = ""
+    for password in passwords(params):
+        try:
+            master = master or current_master(cluster_of({**params, "password": password}))
+        except RespError:
+            if not check_mode:
+                raise
+    return {"configured": all(names_rules(**pair) for pair in params["files"]), "master": master}
+
+
 def main() -> None:
     """Run the module."""
     path = {"type": "path", "required": True}
     files = {"type": "list", "elements": "dict", "required": True, "options": {"config_file": path, "acl_file": path}}
     module = AnsibleModule(argument_spec={**options(), "files": files}, supports_check_mode=True)
     try:
-        configured = all(names_rules(**pair) for pair in module.params["files"])
+        module.exit_json(changed=False, **observe(module.params, check_mode=module.check_mode))
+    except RespError as error:
+        module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}")
-    try:
-        master = current_master(cluster_of(module.params))
-    except RespError as error:
-        if not module.check_mode:
-            module.fail_json(msg=str(error))
-        master = ""
-    module.exit_json(changed=False, configured=configured, master=master)
 
 
 if __name__ == "__main__":

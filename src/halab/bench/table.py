@@ -1,0 +1,86 @@
+"""docs/benchmarks.md, written from what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from halab.bench.failover import Result
+from halab.bench.nodes import NodeCost
+from halab.bench.stages import Stage
+from halab.bench.stopwatch import machine_facts
+
+HEAD = """# Benchmarks
+
+Written by `make bench`; edit nothing here by hand. Seconds unless said otherwise. *busy* is the processor time of the
+whole machine, the lab's machines included, *controller* the part of Ansible itself, *steal* what the hypervisor took
+away meanwhile: a figure with more than 0.1 s of it measures the hypervisor as well, and is marked `~`.
+"""
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [" | ".join(header), " | ".join("---" for _ in header)]
+    lines += [" | ".join(str(cell) for cell in row) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines) + "\n"
+
+
+def document(stages: Sequence[Stage], costs: dict[str, list[NodeCost]], failovers: Sequence[Result]) -> str:
+    """The whole document."""
+    facts = ", ".join(f"{name} {value}" for name, value in machine_facts().items())
+    parts = [HEAD, f"Measured {datetime.now(UTC):%Y-%m-%d} on: {facts}.\n"]
+    if stages:
+        parts += ["## Steps\n", _stages(stages), "## Roles\n", _roles(stages)]
+    if failovers:
+        parts += ["## Write outage seen by clients\n", _failovers(failovers)]
+    for inventory, nodes in costs.items():
+        parts += [f"## An idle node of {inventory}\n", _costs(nodes)]
+    return "\n".join(parts)
+
+
+def _stages(stages: Sequence[Stage]) -> str:
+    rows = []
+    for stage in stages:
+        timing = stage.play.timing
+        mark = "" if timing.clean else "~"
+        tasks = max(stage.play.tasks.values(), default=0)
+        rows.append(
+            (
+                stage.inventory, stage.name, f"{mark}{timing.wall:.1f}", f"{mark}{timing.busy:.1f}",
+                f"{timing.controller:.1f}", f"{timing.steal:.1f}", tasks, sum(stage.play.tasks.values()),
+                stage.play.changed,
+            )
+        )  # fmt: skip
+    header = (
+        "inventory", "step", "wall", "busy", "controller", "steal", "tasks on the first host", "tasks in all",
+        "changed",
+    )  # fmt: skip
+    return table(header, rows)
+
+
+def _roles(stages: Sequence[Stage]) -> str:
+    rows = [
+        (stage.inventory, stage.name, role, f"{seconds:.1f}")
+        for stage in stages
+        for role, seconds in stage.play.roles.items()
+        if seconds >= 0.05
+    ]
+    return table(("inventory", "step", "role", "wall"), rows)
+
+
+def _failovers(failovers: Sequence[Result]) -> str:
+    placement = {True: "on the killed machine", False: "elsewhere", None: "-"}
+    rows = [
+        (
+            result.case.profile, result.case.event, placement[result.case.etcd_leader_dies], len(result.outages_s),
+            f"{result.median_s:.1f}", f"{result.worst_s:.1f}", result.lost, f"{result.steal_s:.1f}",
+        )
+        for result in failovers
+    ]  # fmt: skip
+    header = ("profile", "event", "etcd leader", "runs", "median", "worst", "acknowledged writes lost", "steal")
+    return table(header, rows)
+
+
+def _costs(nodes: Sequence[NodeCost]) -> str:
+    rows = [(node.host, f"{node.memory_mib:.0f}", f"{node.cpu_percent:.1f}", node.busiest) for node in nodes]
+    return table(("node", "memory, MiB (PSS)", "processor, % of one core", "busiest process"), rows)

@@ -1,0 +1,118 @@
+"""Acknowledged rows against the final read."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.checkers.handmade import CONTEXT, bounded, final, finals, history, look, write, writes
+
+from halab.checkers.lost_writes import check
+from halab.history import Record
+from halab.verdict import Status
+
+TEN = writes(0, 1)
+
+
+def test_all_acknowledged_rows_are_there() -> None:
+    verdict = check(history(TEN, finals([(1, 10)])), CONTEXT)
+    assert verdict.status is Status.VALID
+    assert verdict.measured == 0
+    assert verdict.details["acknowledged"] == 10
+
+
+def test_a_lost_row_is_told_with_where_it_was_acknowledged_and_what_was_promoted() -> None:
+    lost = write(11, 2, 2.1, server="pg1", timeline=1, lsn="0/5000")
+    promoted = look("pg2", 20, timeline=2, lsn="0/4000")
+    verdict = check(history(TEN, lost, promoted, finals([(1, 10)], primary="pg2", timeline=2)), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert verdict.measured == 1
+    assert verdict.witness == (
+        "1 acknowledged writes are absent from pg2 (timeline 2): 11. Write 11 was acknowledged at +2.100 s by pg1 on "
+        "timeline 1 at LSN 0/5000; pg2 was first seen writable on timeline 2 at +20.004 s, LSN 0/4000, which is beyond "
+        "what was promoted."
+    )
+    assert verdict.details["lost_by"] == {"pg1 timeline 1": 1}
+    assert verdict.details["lost_examples"][0]["id"] == 11
+
+
+def test_a_loss_within_the_threshold_is_kept_and_still_told() -> None:
+    verdict = check(history(TEN, finals([(1, 9)])), bounded("lost_writes", "<=", 1))
+    assert verdict.status is Status.VALID
+    assert verdict.measured == 1
+    assert "absent from pg1 (timeline 1): 10" in verdict.witness
+
+
+def test_unknown_writes_may_be_there_or_not() -> None:
+    unknown = [write(11, 2, 3, outcome="info"), write(12, 2, None), write(13, 2, 3, outcome="info"), write(14, 2, None)]
+    verdict = check(history(TEN, *unknown, finals([(1, 12)])), CONTEXT)
+    assert verdict.status is Status.VALID
+    assert (verdict.details["recovered"], verdict.details["absent"]) == (2, 2)
+
+
+def test_failed_writes_must_not_be_there() -> None:
+    failed = write(11, 2, 3, outcome="fail")
+    assert check(history(TEN, failed, finals([(1, 10)])), CONTEXT).status is Status.VALID
+    verdict = check(history(TEN, failed, finals([(1, 11)])), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert "1 rows are present though their writes surely failed: 11" in verdict.witness
+
+
+def test_a_failed_attempt_that_another_attempt_wrote_is_no_contradiction() -> None:
+    retried: list[Record] = [*write(11, 2, 3, outcome="fail"), *write(11, 4, 5)]
+    assert check(history(TEN, retried, finals([(1, 11)])), CONTEXT).status is Status.VALID
+
+
+def test_rows_that_nobody_wrote_are_found() -> None:
+    verdict = check(history(TEN, finals([(1, 10), (77, 78)])), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert verdict.details["unexpected"] == 2
+    assert "no client ever wrote: 77, 78" in verdict.witness
+
+
+def test_rows_that_are_there_twice_are_found() -> None:
+    verdict = check(history(TEN, finals([(1, 10), (5, 6)])), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert verdict.details["duplicated"] == 2
+
+
+def test_a_huge_range_of_unexpected_rows_is_counted_without_being_listed() -> None:
+    verdict = check(history(TEN, finals([(1, 10**12)])), CONTEXT)
+    assert verdict.details["unexpected"] == 10**12 - 10
+
+
+@pytest.mark.parametrize(
+    ("reads", "word"),
+    [
+        ([], "no final read of a primary"),
+        ([final("pg1", [(1, 10)], role="replica")], "pg1: role replica"),
+        ([final("pg1", [(1, 10)], role="primary", error="timeout: 60 s")], "timeout: 60 s"),
+        ([final("pg1", None, role="primary")], "does not list its rows"),
+        ([final("pg1", [(1, 10)], role="primary", number=11)], "contradicts itself"),
+    ],
+)
+def test_without_a_whole_final_read_of_a_primary_nothing_is_known(reads: list[Record], word: str) -> None:
+    verdict = check(history(TEN, reads), CONTEXT)
+    assert verdict.status is Status.UNKNOWN
+    assert word in verdict.witness
+
+
+def test_the_newest_timeline_decides_where_two_call_themselves_primary() -> None:
+    reads = [final("pg1", [(1, 10)], role="primary", second=75), final("pg2", [(1, 9)], role="primary", timeline=2)]
+    verdict = check(history(TEN, reads), CONTEXT)
+    assert verdict.details["read_from"] == "pg2"
+    assert verdict.status is Status.INVALID
+
+
+def test_a_run_without_acknowledged_writes_proves_nothing() -> None:
+    assert check(history(finals([])), CONTEXT).status is Status.UNKNOWN
+
+
+def test_writes_acknowledged_after_the_final_read_are_not_judged_by_it() -> None:
+    verdict = check(history(TEN, write(11, 69, 71), finals([(1, 10)])), CONTEXT)
+    assert verdict.status is Status.UNKNOWN
+    assert "1 writes were acknowledged after the final read" in verdict.witness
+
+
+def test_values_that_are_no_ids_prove_nothing() -> None:
+    odd = write(11, 2, 3)
+    object.__setattr__(odd[0], "value", "eleven")
+    assert check(history(TEN, odd, finals([(1, 10)])), CONTEXT).status is Status.UNKNOWN

@@ -1,0 +1,134 @@
+"""Two writable primaries: what is certain is found, what is only possible raises no alarm."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.checkers.handmade import CONTEXT, NODES, final, history, look, looks, write
+
+from halab.checkers.single_primary import check
+from halab.history import Record
+from halab.verdict import Status
+
+OLD = write(1, 1.0, 1.1, server="pg1", timeline=1)
+NEW = write(2, 20.0, 20.1, server="pg2", timeline=2)
+
+
+def test_one_primary_after_the_other_is_kept() -> None:
+    verdict = check(history(looks(), OLD, NEW), CONTEXT)
+    assert verdict.status is Status.VALID
+    assert verdict.measured == 0
+    assert "pg1 on timeline 1, then pg2 on timeline 2" in verdict.witness
+
+
+def test_an_acknowledgement_of_the_old_timeline_begun_after_one_of_the_new_is_a_second_primary() -> None:
+    verdict = check(history(looks(), OLD, NEW, write(3, 20.11, 20.2, server="pg1", timeline=1, lsn="0/77")), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert verdict.measured == 1
+    assert verdict.witness == (
+        "pg1 was a writable primary on timeline 1 after a newer timeline had begun: write 3 was acknowledged by pg1 on "
+        "timeline 1 at LSN 0/77 between +20.110 s and +20.200 s, after write 2 was acknowledged by pg2 on timeline 2 "
+        "at LSN 0/1000 between +20.000 s and +20.100 s. 1 such in all."
+    )
+
+
+@pytest.mark.parametrize(("begin", "end"), [(20.05, 20.2), (1.0, 40.0), (20.0, 20.1), (20.1, 20.2)])
+def test_acknowledgements_whose_times_overlap_prove_nothing(begin: float, end: float) -> None:
+    verdict = check(history(looks(), OLD, NEW, write(3, begin, end, server="pg1", timeline=1)), CONTEXT)
+    assert verdict.status is Status.VALID
+
+
+def test_three_timelines_are_compared_with_each_newer_one() -> None:
+    third = write(3, 40.0, 40.1, server="pg1", timeline=3)
+    assert check(history(looks(), OLD, NEW, third), CONTEXT).status is Status.VALID
+    late = write(4, 40.2, 40.3, server="pg2", timeline=2)
+    assert check(history(looks(), OLD, NEW, third, late), CONTEXT).status is Status.INVALID
+    # Only the third timeline was early enough to convict the first.
+    stale = write(5, 19.0, 19.1, server="pg1", timeline=1)
+    early = write(3, 18.0, 18.1, server="pg3", timeline=3)
+    assert (
+        check(history(looks(), OLD, stale, write(2, 17.9, 20.1, server="pg2", timeline=2), early), CONTEXT).measured
+        == 1
+    )
+
+
+def test_two_servers_on_one_timeline_are_two_primaries_even_one_after_the_other() -> None:
+    verdict = check(history(looks(), OLD, write(3, 5, 5.1, server="pg3", timeline=1)), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert "Timeline 1 has 2 writable primaries, pg1 and pg3" in verdict.witness
+
+
+def test_a_look_that_finds_the_old_primary_writable_after_the_new_one_is_evidence() -> None:
+    verdict = check(history(looks(), OLD, NEW, look("pg1", 25, timeline=1)), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert "pg1 was seen writable on timeline 1" in verdict.witness
+
+
+def test_a_look_under_way_while_the_new_primary_is_acknowledged_is_none() -> None:
+    assert check(history(looks(), OLD, NEW, look("pg1", 20.0, timeline=1, takes=0.9)), CONTEXT).status is Status.VALID
+
+
+def test_looks_that_find_two_nodes_writable_are_evidence_without_any_write() -> None:
+    seen = [look("pg1", 5), look("pg2", 6, timeline=2), look("pg1", 7)]
+    assert check(history(looks(), seen), CONTEXT).status is Status.INVALID
+
+
+def test_patronis_word_for_a_primary_is_no_evidence() -> None:
+    claim = look("pg1", 25, source="rest", timeline=1)
+    assert check(history(looks(), OLD, NEW, claim), CONTEXT).status is Status.VALID
+
+
+@pytest.mark.parametrize("source", ["etcd", "sentinel"])
+def test_leaders_of_etcd_and_redis_are_other_leaders(source: str) -> None:
+    assert check(history(looks(), OLD, look("pg3", 5, source=source)), CONTEXT).status is Status.VALID
+
+
+def test_looks_on_both_sides_of_a_time_make_it_certain_even_without_timelines() -> None:
+    seen: list[Record] = []
+    for second in (5.0, 5.2, 5.4):
+        seen += [look("pg1", second, timeline=None), look("pg2", second + 0.1, timeline=None)]
+    verdict = check(history(looks(), OLD, seen), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert "pg1 and pg2 were both writable primaries for at least 0.288 s from +5.104 s" in verdict.witness
+
+
+def test_looks_without_timelines_that_do_not_enclose_each_other_prove_nothing() -> None:
+    handed_over = [look("pg1", 5.0, timeline=None), look("pg1", 5.2, timeline=None)]
+    handed_over += [look("pg2", 5.3, timeline=None), look("pg2", 5.5, timeline=None)]
+    far_apart = [look("pg1", 7.0, timeline=None), look("pg1", 9.0, timeline=None)]
+    far_apart += [look("pg2", 7.5, timeline=None), look("pg2", 8.0, timeline=None)]
+    assert check(history(looks(), OLD, handed_over, far_apart), CONTEXT).status is Status.VALID
+
+
+def test_a_failed_look_between_breaks_certainty() -> None:
+    seen = [look("pg1", 5.0, timeline=None), look("pg1", 5.2, ok=False), look("pg1", 5.4, timeline=None)]
+    seen += [look("pg2", 5.05, timeline=None), look("pg2", 5.35, timeline=None)]
+    assert check(history(looks(), OLD, seen), CONTEXT).status is Status.VALID
+
+
+def test_two_final_reads_as_primary_are_two_primaries() -> None:
+    reads = [final("pg1", [(1, 1)], role="primary"), final("pg2", [(1, 1)], role="primary", timeline=2)]
+    verdict = check(history(looks(), OLD, reads), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert "pg1 (timeline 1) and pg2 (timeline 2)" in verdict.witness
+
+
+def test_acknowledgements_without_provenance_prove_nothing() -> None:
+    for anonymous in (write(3, 5, 6, server=None), write(3, 5, 6, timeline=None)):
+        verdict = check(history(looks(), OLD, anonymous), CONTEXT)
+        assert verdict.status is Status.UNKNOWN
+        assert "1 acknowledged writes do not say" in verdict.witness
+
+
+def test_a_node_that_was_never_looked_at_may_have_been_a_second_primary() -> None:
+    verdict = check(history(looks(NODES[:2]), look("pg3", 2, ok=False), OLD, NEW), CONTEXT)
+    assert verdict.status is Status.UNKNOWN
+    assert "No look at PostgreSQL of pg3" in verdict.witness
+
+
+def test_nothing_seen_is_nothing_known() -> None:
+    assert check(history(), CONTEXT).status is Status.UNKNOWN
+
+
+def test_a_conflict_outweighs_missing_provenance() -> None:
+    late = write(3, 30, 31, server="pg1", timeline=1)
+    assert check(history(OLD, NEW, late, write(4, 5, 6, server=None)), CONTEXT).status is Status.INVALID
