@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,36 @@ def versions_are_pinned(root: Path) -> list[str]:
     if "pytest-ansible" in pins or any(Requirement(text).name == "pytest-ansible" for text in wanted):
         problems.append("pytest-ansible must not be installed: pytest does not start beside pytest-testinfra")
     return problems
+
+
+# Where the name to import is not the name to install.
+MODULES = {"ansible-core": "ansible", "psycopg2-binary": "psycopg2", "pyyaml": "yaml"}
+
+
+def _imported(root: Path) -> set[str]:
+    """First names of all absolute imports of what is delivered."""
+    found = set()
+    for path in files(root):
+        if path.suffix != ".py" or path.relative_to(root).parts[0] not in ("src", "collections"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.split(".")[0])
+    return found
+
+
+def imports_are_required(root: Path) -> list[str]:
+    """What is imported is a requirement, and what is required is imported."""
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    names = (canonicalize_name(Requirement(text).name) for text in project["dependencies"])
+    required = {MODULES.get(name, name.replace("-", "_")) for name in names}
+    # pytest is there whenever its plugin is loaded; apt comes with the nodes' own Python.
+    known = required | set(sys.stdlib_module_names) | {"halab", "ansible_collections", "pytest", "apt", "apt_pkg"}
+    imported = _imported(root)
+    problems = [f"pyproject.toml: {name} is required and never imported" for name in sorted(required - imported)]
+    return problems + [f"pyproject.toml: {name} is imported and not required" for name in sorted(imported - known)]
 
 
 def _documents(root: Path) -> list[Path]:

@@ -16,6 +16,7 @@ RULES = [
     rules_tree.holds_no_secrets,
     rules_tree.python_files_are_short,
     rules_tree.versions_are_pinned,
+    rules_tree.imports_are_required,
     rules_tree.documents_name_what_exists,
     rules_tree.what_must_be_there_is,
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,7 +16,7 @@ from halab.errors import HalabError
 RECAP = re.compile(
     r"^(?P<host>\S+)\s+: ok=(?P<ok>\d+)\s+changed=(?P<changed>\d+).*failed=(?P<failed>\d+)", re.MULTILINE
 )
-ROLE = re.compile(r"^(?P<role>[\w.]+(?: \S+)?) -+ (?P<seconds>[\d.]+)s$", re.MULTILINE)
+ROLES = re.compile(r"^ROLES (?P<json>\{.*\})$", re.MULTILINE)
 
 
 class BenchError(HalabError):
@@ -40,7 +41,8 @@ def play(root: Path, inventory: Path, playbook: str, *options: str) -> Play:
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
-        "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_roles",
+        "ANSIBLE_CALLBACKS_ENABLED": "halab_roles",
+        "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback"),
         "ANSIBLE_NOCOLOR": "1",
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
     }
@@ -49,10 +51,11 @@ def play(root: Path, inventory: Path, playbook: str, *options: str) -> Play:
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+    roles = ROLES.search(done.stdout)
     recap = list(RECAP.finditer(done.stdout))
     return Play(
         timing=timing,
         tasks={match["host"]: int(match["ok"]) for match in recap},
         changed=sum(int(match["changed"]) for match in recap),
-        roles={match["role"]: float(match["seconds"]) for match in ROLE.finditer(done.stdout)},
+        roles=json.loads(roles["json"]) if roles else {},
     )

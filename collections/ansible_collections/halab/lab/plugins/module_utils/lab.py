@@ -229,7 +229,7 @@ class Lab:
     def _remove_machines(self, hosts: list[str]) -> None:
         if hosts:
             existing = self.engine.containers(self.id)
-            self.engine.run("rm", "--force", "--volumes", *[existing[host]["id"] for host in hosts if host in existing])
+            self.engine.discard([existing[host]["id"] for host in hosts if host in existing])
 
     def _await_ssh(self, addresses: dict[str, str], within_s: float) -> None:
         """Wait until each machine's SSH server has spoken; a port alone can be open before sshd can serve."""

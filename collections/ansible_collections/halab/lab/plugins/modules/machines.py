@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: The halab authors
 description:
   - Makes containers that boot systemd and are reached by SSH only, with their own disks, on their own network.
-  - Machines are found by label, never by memory, so a run that was killed half-way is finished or removed by the next one.
+  - Machines are found by label, never by memory, so the next run finishes or removes what a killed one left half-way.
   - A machine whose description changed (image, disks) is made anew; its disks keep their content.
 options:
   lab:

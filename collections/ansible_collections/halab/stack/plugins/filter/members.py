@@ -16,7 +16,7 @@ def members(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> 
         address = hostvars[host].get("ansible_host")
         if not address:
             raise AnsibleFilterError(
-                f"ansible_host: {host} has none. Give it a literal address in the inventory: other members reach it there."
+                f"ansible_host: {host} has none. Give it a literal address in the inventory; members reach it there."
             )
         found.append({"name": str(host), "address": str(address)})
     return found

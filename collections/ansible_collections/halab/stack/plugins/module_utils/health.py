@@ -65,7 +65,7 @@ def _synchronous_problems(seen: Seen, synchronous_mode: str) -> Iterator[str]:
 
 
 def haproxy_problems(seen: Seen, patroni: Seen | None, address: str) -> Iterator[str]:
-    """Every balancer serves, routes writes to the leader only and reads to replicas, and one holds the shared address."""
+    """Every balancer serves, routes writes to the leader and reads to replicas, and one holds the shared address."""
     for balancer in seen["balancers"]:
         name = f"haproxy {balancer['name']}"
         if not balancer["reachable"]:

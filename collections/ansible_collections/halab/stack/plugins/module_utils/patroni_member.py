@@ -25,6 +25,8 @@ Run = Callable[[Sequence[str]], tuple[int, str, str]]
 """Runs a command and returns its exit code, output and errors, as AnsibleModule.run_command does."""
 
 _JOURNAL_LINES = 15
+_ETCD_S = 30.0
+"""Seconds for etcd to answer: it serves before this role begins, so only an election is worth waiting for."""
 
 
 def refuse_another(parameters: Mapping[str, Any]) -> None:
@@ -85,7 +87,7 @@ class Member:
     def _start_service(self) -> bool:
         """Start the service as soon as it may be; return whether this member has to initialize the cluster."""
         dcs = Dcs.of(self.parameters)
-        state = dcs.read(within_s=self._left())
+        state = dcs.read(within_s=min(self._left(), _ETCD_S))
         identifier = self._identifier()
         members = {member["name"]: member["address"] for member in self.parameters["members"]}
         if reason := foreign_reason(state, members, identifier):
@@ -102,7 +104,11 @@ class Member:
 
     def _await_initialization(self, dcs: Dcs, first: str) -> None:
         def missing() -> str:
-            return "" if dcs.read(within_s=self._left()).initialized else "the cluster does not exist in etcd"
+            return (
+                ""
+                if dcs.read(within_s=min(self._left(), _ETCD_S)).initialized
+                else "the cluster does not exist in etcd"
+            )
 
         await_none(missing, within_s=self._left(), what=f"{first}, the first member, to initialize the cluster")
 

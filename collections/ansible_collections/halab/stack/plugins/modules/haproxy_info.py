@@ -79,7 +79,8 @@ holder:
   type: dict
   contains:
     name:
-      description: Name of the balancer; empty when none answers, its own name for itself when it is not one of O(balancers).
+      description: Name of the balancer; empty when none answers, its own name for itself when it is not one of
+        O(balancers).
       type: str
     error:
       description: Why nobody answered, empty otherwise.
@@ -107,12 +108,14 @@ balancers:
       type: list
       elements: str
     read:
-      description: Names of the servers that get the sessions of the read port. The primary is one only when there is no replica to read from.
+      description: Names of the servers that get the sessions of the read port. The primary is one only when there is
+        no replica to read from.
       type: list
       elements: str
     servers:
       description:
-        - Every server of every proxy. C(proxy), C(server), C(address) (with port), C(up), C(status) and C(check_status) and C(last_check) in HAProxy's words,
+        - Every server of every proxy. C(proxy), C(server), C(address) (with port), C(up), C(status) and
+          C(check_status) and C(last_check) in HAProxy's words,
           C(backup), C(sessions) (open now), C(since_s) (seconds in this status).
       type: list
       elements: dict

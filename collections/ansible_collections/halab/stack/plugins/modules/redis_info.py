@@ -65,12 +65,15 @@ members:
       type: str
     redis:
       description:
-        - What the Redis server says, C(reachable), C(error), C(role) (C(master), C(replica)), C(version), C(run_id), C(master_address), C(master_link_up),
-          C(silent_s), C(offset), C(replicas) (C(address), C(state), C(offset), C(lag_s)), C(good_replicas), C(used_memory_bytes), C(loading).
+        - What the Redis server says, C(reachable), C(error), C(role) (C(master), C(replica)), C(version), C(run_id),
+          C(master_address), C(master_link_up),
+          C(silent_s), C(offset), C(replicas) (C(address), C(state), C(offset), C(lag_s)), C(good_replicas),
+          C(used_memory_bytes), C(loading).
       type: dict
     sentinel:
       description:
-        - What the Sentinel says, C(reachable), C(error), C(run_id), C(master_address), C(master_flags), C(config_epoch), C(quorum), C(quorum_reachable)
+        - What the Sentinel says, C(reachable), C(error), C(run_id), C(master_address), C(master_flags),
+          C(config_epoch), C(quorum), C(quorum_reachable)
           (its answer to CKQUORUM), C(quorum_message), C(replicas) (C(address), C(flags)), C(others).
       type: dict
 """

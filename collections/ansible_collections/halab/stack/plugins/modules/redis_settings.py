@@ -9,7 +9,8 @@ module: redis_settings
 author: The halab authors
 short_description: Bring a running Redis server and its Sentinel to their declared settings
 description:
-  - Compares the settings and access rules of the Redis server and the Sentinel on this host with the declared ones, and changes only what differs,
+  - Compares the settings and access rules of the Redis server and the Sentinel on this host with the declared ones,
+    and changes only what differs,
     by C(CONFIG SET), C(SENTINEL SET) and C(ACL LOAD).
   - Never changes who replicates from whom. What the Sentinels decided since the cluster was made stays.
   - Then waits until the node serves, with its replication link up and enough Sentinels in touch.
@@ -59,7 +60,8 @@ options:
         type: str
         required: true
       settings:
-        description: Its settings. One that cannot be changed at run time is changed in the file, and a restart asked for.
+        description: Its settings. One that cannot be changed at run time is changed in the file, and a restart asked
+          for.
         type: dict
         required: true
   sentinel:
@@ -93,15 +95,18 @@ options:
     required: true
   passwords:
     description:
-      - How far to go where passwords differ. All members have to take one step before the first takes the next, or those with the new
+      - How far to go where passwords differ. All members have to take one step before the first takes the next, or
+        those with the new
         passwords and those with the old ones lose touch, and a healthy master is taken for dead.
-      - V(accepted) accepts the new passwords besides the old ones, V(used) shows the new ones to others, V(only) accepts no old ones any more.
+      - V(accepted) accepts the new passwords besides the old ones, V(used) shows the new ones to others, V(only)
+        accepts no old ones any more.
         Where the access rules are as declared there are no steps.
     type: str
     choices: [accepted, used, only]
     default: accepted
   reload_tls:
-    description: Whether the certificates have been replaced. The Redis server then reads them again; a Sentinel cannot, and must be restarted.
+    description: Whether the certificates have been replaced. The Redis server then reads them again; a Sentinel
+      cannot, and must be restarted.
     type: bool
     default: false
   restart:

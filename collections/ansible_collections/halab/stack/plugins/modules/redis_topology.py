@@ -11,7 +11,8 @@ short_description: Find out whether a Redis node is new, and who the master is
 description:
   - Redis and Sentinel write their own configuration files when roles change, so the files are made once.
     This module tells whether that has been done on this host.
-  - It asks the cluster who its master is, so that a new or replaced node joins what runs instead of what was planned long ago.
+  - It asks the cluster who its master is, so that a new or replaced node joins what runs instead of what was planned
+    long ago.
 extends_documentation_fragment:
   - halab.stack.attributes
   - halab.stack.tls_client
@@ -19,7 +20,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Never changes anything. Without the certificates that a real run would have placed, there is no master to be found.
+    details: Never changes anything. Without the certificates that a real run would have placed, there is no master to
+      be found.
   diff_mode:
     support: none
     details: Never changes anything.
