@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -64,6 +65,10 @@ def errors_shown(command: Callable[P, R]) -> Callable[P, R]:
             text = str(error)
             click.echo(text if text.startswith("halab:") else f"halab: {text}", err=True)
             raise SystemExit(REFUSED if refused else FAILED) from None
+        except BrokenPipeError:
+            # Whoever read our output has seen enough; what is still buffered has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(0) from None
         except OSError as error:
             click.echo(f"halab: {error}", err=True)
             raise SystemExit(FAILED) from None

@@ -2,8 +2,9 @@
 
 Its habits, and what is done about them: a private data folder is used once, because extra variables and events of an
 earlier run would mix in; the whole environment is written to disk, so it is a small one and the folder is removed; an
-exception in an event handler would end the run, so the handler only queues; a cancelled run leaves its remote commands
-alive, so whoever cancels a fault heals it afterwards.
+exception in an event handler would end the run, so the handler only queues; a cancelled run leaves Ansible's workers
+alive, so they are ended too; it leaves its remote commands alive, so whoever cancels a fault heals it afterwards. A
+driver that is killed takes Ansible with it: a playbook that nobody watches must not go on to inject a fault.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import queue
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -24,6 +26,7 @@ from halab.errors import HalabError
 # How often ansible_runner looks whether it was cancelled, seconds.
 LOOK_EVERY_S = 0.25
 ENDED_WITHIN_S = 20.0
+PRIVATE_PREFIX = "halab-play-"
 PASSED_ON = (
     "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "PYTHONPATH", "VIRTUAL_ENV",
     "http_proxy", "https_proxy", "no_proxy",
@@ -136,13 +139,16 @@ class Plays:
         cancel: threading.Event,
         within_s: float | None,
     ) -> None:
-        private = Path(tempfile.mkdtemp(prefix="halab-play-"))
+        _remove_abandoned()
+        private = Path(tempfile.mkdtemp(prefix=f"{PRIVATE_PREFIX}{os.getpid()}-"))
         try:
             outcome.status = self._play(private, playbook, extra_vars, events, outcome, cancel, within_s)
             self._keep_output(private, self.log(name), outcome)
         except Exception as error:  # noqa: BLE001 (it is raised again in the caller's thread)
             outcome.error = error
         finally:
+            if outcome.status != "successful":
+                _end_workers(private)
             shutil.rmtree(private, ignore_errors=True)
             events.put(None)
 
@@ -179,6 +185,7 @@ class Plays:
             suppress_env_files=True,
         )
         config.prepare()
+        config.command = [*_ending_with_us(), *config.command]
         config.env = environment(self.root) | {name: config.env[name] for name in config.env if _is_runners(name)}
         status, _code = Runner(config, event_handler=on_event, cancel_callback=cancel.is_set).run()
         return status if status in ("successful", "canceled", "timeout") else "failed"
@@ -239,6 +246,29 @@ def environment(root: Path) -> dict[str, str]:
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "LC_ALL": os.environ.get("LC_ALL", "C.UTF-8"),
     }
+
+
+def _ending_with_us() -> list[str]:
+    """A prefix that makes Linux end the command when our thread does, however we end; Ansible then ends its workers."""
+    return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+
+
+def _end_workers(private: Path) -> None:
+    """Ansible's workers lead sessions of their own, so killing Ansible leaves them; the folder's name tells them."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(private).encode() in path.read_bytes():
+                os.kill(int(path.parent.name), signal.SIGTERM)
+        except OSError:
+            continue
+
+
+def _remove_abandoned() -> None:
+    """Private folders of drivers that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PRIVATE_PREFIX}*-*"):
+        pid = folder.name.removeprefix(PRIVATE_PREFIX).partition("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_runners(name: str) -> bool:

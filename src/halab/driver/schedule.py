@@ -17,7 +17,7 @@ from halab.errors import HalabError
 from halab.scenario import Fault
 
 # Longer than a fault holds, so that its guardian acts only where its playbook did not.
-TTL_MARGIN_S = 90
+TTL_MARGIN_S = 60
 LOOK_EVERY_S = 0.5
 JOIN_WITHIN_S = 30.0
 

@@ -83,7 +83,9 @@ def findings(site: Site) -> list[str]:
 def require_made(site: Site) -> None:
     """Raises InputError when the machines do not exist yet."""
     if not site.made:
-        problem = Problem("cluster", site.cluster.name, "does not exist yet", f"Make it with `halab up -i {site.inventory}`.")
+        problem = Problem(
+            "cluster", site.cluster.name, "does not exist yet", f"Make it with `halab up -i {site.inventory}`."
+        )
         raise InputError(str(site.inventory), [problem])
 
 

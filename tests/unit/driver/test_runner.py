@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from halab.driver.runner import PlayFailed, Plays, TaskEvent
+from halab.waiting import eventually
 
 Write = Callable[[str, str], None]
 
@@ -125,13 +128,31 @@ def test_ansible_sees_a_small_environment(plays: Plays, write: Write, monkeypatc
     assert not [line for line in lines if line.startswith(("UNRELATED_TOKEN", "ANSIBLE_HOST_KEY_CHECKING"))]
 
 
+def of_play(pid: int) -> list[str]:
+    """Command lines of processes that run a play of process `pid`."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(path.read_bytes().replace(b"\0", b" ").decode())
+    return [line for line in lines if f"halab-play-{pid}-" in line]
+
+
+def end_task(tmp_path: Path) -> None:
+    """A task's own process may outlive Ansible, which is why faults are healed separately."""
+    if (tmp_path / "pid").exists():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
 @pytest.mark.parametrize("how", ["cancel", "exception", "time"])
-def test_cancel_ends_ansible_soon(plays: Plays, write: Write, how: str, tmp_path: Path) -> None:
+def test_cancel_ends_ansible_and_its_workers(plays: Plays, write: Write, how: str, tmp_path: Path) -> None:
     write("sleep", SLEEP)
     cancel, arguments = threading.Event(), {"pid_file": str(tmp_path / "pid")}
     began = time.monotonic()
 
     def on_event(event: TaskEvent) -> None:
+        if event.kind == "task":
+            eventually((tmp_path / "pid").exists, within_s=10, what="the task to begin")
         if event.kind == "task" and how == "cancel":
             cancel.set()
         if event.kind == "task" and how == "exception":
@@ -141,10 +162,38 @@ def test_cancel_ends_ansible_soon(plays: Plays, write: Write, how: str, tmp_path
         with pytest.raises(KeyboardInterrupt):
             plays.run("sleep", arguments, on_event=on_event)
     else:
-        result = plays.run("sleep", arguments, on_event=on_event, cancel=cancel, within_s=3 if how == "time" else None)
+        within_s = 6 if how == "time" else None
+        result = plays.run("sleep", arguments, on_event=on_event, cancel=cancel, within_s=within_s)
         assert result.status == ("canceled" if how == "cancel" else "timeout")
-    assert time.monotonic() - began < 12
-    if (tmp_path / "pid").exists():
-        # The task's own process may outlive Ansible, which is why faults are healed separately.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert time.monotonic() - began < 20
+    eventually(lambda: not of_play(os.getpid()), within_s=5, what="Ansible's workers to end")
+    end_task(tmp_path)
+
+
+RUN_PLAY = """
+import sys
+from pathlib import Path
+from halab.driver.runner import Plays
+folder = Path(sys.argv[1])
+plays = Plays(root=folder / "a repository", inventory=folder / "hosts.yml", logs=folder / "logs")
+plays.run("sleep", {"pid_file": str(folder / "pid")})
+"""
+
+
+def test_a_killed_driver_takes_ansible_with_it(plays: Plays, write: Write, tmp_path: Path) -> None:
+    """Or an unwatched playbook would go on to inject a fault that nobody waits for."""
+    write("sleep", SLEEP)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3] / "src")}
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN_PLAY, str(tmp_path)], env=environment, start_new_session=True
+    ) as driver:
+        eventually((tmp_path / "pid").exists, within_s=20, what="the task to begin")
+        assert of_play(driver.pid)
+        driver.kill()
+        driver.wait()
+        eventually(lambda: not of_play(driver.pid), within_s=5, what="Ansible to end with its driver")
+    end_task(tmp_path)
+    assert list(Path(tempfile.gettempdir()).glob(f"halab-play-{driver.pid}-*"))
+    write("hello", HELLO)
+    assert plays.run("hello", {"who": "you", "folder": str(tmp_path / "new")}).ok
+    assert not list(Path(tempfile.gettempdir()).glob(f"halab-play-{driver.pid}-*")), "the next one tidies up"

@@ -174,9 +174,9 @@ class Servers:
         """Return the options of redis_settings for one node."""
         folder = self.nodes[name].folder
         common = {
-            "tls-cert-file": str(self.certificates / f"nodes/{name}.crt"),
-            "tls-key-file": str(self.certificates / f"nodes/{name}.key"),
-            "tls-ca-cert-file": str(self.certificates / "ca.crt"),
+            "tls-cert-file": str(folder / "tls/node.crt"),
+            "tls-key-file": str(folder / "tls/node.key"),
+            "tls-ca-cert-file": str(folder / "tls/ca.crt"),
         }
         process = {
             which: {
@@ -242,21 +242,32 @@ def redis_files(base: Path, certificates: Path, port: int, sentinel_port: int) -
     return files
 
 
+@pytest.fixture(scope="session")
+def redis_rendered(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> tuple[Path, int, int]:
+    """Return a directory with the files of three new nodes, and the ports in them."""
+    base, port, sentinel_port = tmp_path_factory.mktemp("rendered"), free_port(), free_port()
+    render(redis_files(base, certificates, port, sentinel_port), base)
+    for name, address in NODES.items():
+        # All nodes are this machine: a Sentinel must keep to the address of its node, and to its folder.
+        config = base / name / "sentinel.conf"
+        text = config.read_text("utf-8").replace("dir /var/lib/redis\n", f"dir {base / name}\nbind {address}\n")
+        config.write_text(text, "utf-8")
+        for which in ("redis", "sentinel"):
+            shutil.copy(base / name / f"{which}.acl", base / name / f"{which}.acl.declared")
+    return base, port, sentinel_port
+
+
 @pytest.fixture
-def servers(tmp_path: Path, certificates: Path) -> Iterator[Servers]:
+def servers(tmp_path: Path, certificates: Path, redis_rendered: tuple[Path, int, int]) -> Iterator[Servers]:
     """Run three Redis servers and three Sentinels with the files that the role renders for new nodes."""
     need("redis-server")
     need("redis-sentinel")
-    port, sentinel_port = free_port(), free_port()
-    render(redis_files(tmp_path, certificates, port, sentinel_port), tmp_path)
+    rendered, port, sentinel_port = redis_rendered
     nodes = {name: Node(tmp_path / name, address) for name, address in NODES.items()}
     for name, node in nodes.items():
-        # All nodes are this machine: a Sentinel must keep to the address of its node, and to its folder.
-        config = node.folder / "sentinel.conf"
-        text = config.read_text("utf-8").replace("dir /var/lib/redis\n", f"dir {node.folder}\nbind {NODES[name]}\n")
-        config.write_text(text, "utf-8")
-        for which in ("redis", "sentinel"):
-            shutil.copy(node.folder / f"{which}.acl", node.folder / f"{which}.acl.declared")
+        shutil.copytree(rendered / name, node.folder, symlinks=True)
+        for config in node.folder.glob("*.conf"):
+            config.write_text(config.read_text("utf-8").replace(str(rendered), str(tmp_path)), "utf-8")
     try:
         for node in nodes.values():
             node.start("redis")

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
+import os
+import signal
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+PR_SET_PDEATHSIG = 1    # linux/prctl.h
 ARGUMENTS = {
     "scenario": {"type": "str", "required": True},
     "allow_destructive": {"type": "str", "default": ""},
@@ -38,12 +42,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             command="ansible-playbook",
             **{name: arguments[name] for name in ARGUMENTS},
         )
+        # Ansible gives its workers an input that does not block, and refuses to start on such a one.
+        os.set_blocking(0, True)
+        _end_with_ansible()
         try:
             if self._task.check_mode:
-                return {**result, "changed": False, "plan": plan(request)}
+                lines = plan(request)
+                Display().display("\n".join(lines))
+                return {**result, "changed": False, "plan": lines}
             return {**result, **_carry_out(request)}
         except (HalabError, OSError) as error:
             raise AnsibleActionFail(str(error)) from error
+
+
+def _end_with_ansible() -> None:
+    """Ask Linux for a SIGTERM, at which the driver heals, when Ansible is killed: its workers would go on without it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _carry_out(request: Any) -> dict[str, Any]:
