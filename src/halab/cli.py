@@ -37,7 +37,7 @@ Exit codes:
 class Commands(click.Group):
     """Wrong usage has an exit code of its own: click's is taken by `not proven`."""
 
-    def main(self, *args: Any, **extra: Any) -> Any:  # type: ignore[override]
+    def main(self, *args: Any, **extra: Any) -> Any:
         try:
             code = super().main(*args, **(extra | {"standalone_mode": False}))
         except click.exceptions.Abort:
@@ -108,7 +108,7 @@ def up(inventory: str) -> None:
 def status(inventory: str) -> None:
     """Show who is what in the cluster, and what earlier commands left behind."""
     from halab.driver import site
-    from halab.driver.runner import TaskEvent
+    from halab.driver.events import TaskEvent
 
     where = site.open_site(inventory)
     for finding in site.findings(where):

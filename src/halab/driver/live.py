@@ -13,6 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from halab.driver.progress import under_load
+
 _STALE_AFTER_S = 2.0
 _OLD_ACKNOWLEDGEMENT_S = 1.0
 _ROLE_STYLES = {
@@ -35,6 +37,7 @@ class LiveProgress:
         self._step = ""
         self._status: Mapping[str, Any] = {}
         self._heard = 0.0
+        self._faults: dict[str, str] = {}
         self._console: Console | None = None
 
     def phase(self, name: str) -> None:
@@ -44,6 +47,13 @@ class LiveProgress:
 
     def note(self, text: str) -> None:
         self._print(f"   {text}", "")
+
+    def fault(self, fault_id: str, text: str, *, over: bool) -> None:
+        self.note(text)
+        with self._lock:
+            self._faults.pop(fault_id, None)
+            if not over:
+                self._faults[fault_id] = text
 
     def step(self, text: str) -> None:
         with self._lock:
@@ -68,7 +78,7 @@ class LiveProgress:
 
     def _picture(self) -> RenderableType:
         with self._lock:
-            phase, step, status = self._phase, self._step, self._status
+            phase, step, status, faults = self._phase, self._step, self._status, list(self._faults.values())
             phase_s, silent_s = time.monotonic() - self._phase_began, time.monotonic() - self._heard
         head = Text.assemble(
             (_clock(time.monotonic() - self._began), "bold"), f"  {phase} ", (f"({phase_s:.0f} s)", "dim")
@@ -76,10 +86,12 @@ class LiveProgress:
         if step:
             head.append(f"  {step}", style="dim")
         head.no_wrap, head.overflow = True, "ellipsis"
+        lines: list[RenderableType] = [head, *(Text(words, style="bold yellow") for words in faults)]
         # What the recorder said some time ago is no longer so.
-        if not status or silent_s > _STALE_AFTER_S:
-            return head
-        return Group(head, _operations(status), _nodes(status))
+        if status and silent_s <= _STALE_AFTER_S:
+            lines += [_operations(status)] if under_load(status) else []
+            lines.append(_nodes(status))
+        return Group(*lines)
 
 
 def _operations(status: Mapping[str, Any]) -> RenderableType:

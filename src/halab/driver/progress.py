@@ -20,6 +20,9 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """Something worth a line happened."""
 
+    def fault(self, fault_id: str, text: str, *, over: bool) -> None:
+        """A fault came one step further; when `over` it acts no more."""
+
     def step(self, text: str) -> None:
         """What is being done within the phase, worth showing only where it can be replaced by the next."""
 
@@ -42,6 +45,9 @@ class PlainProgress:
     def note(self, text: str) -> None:
         self._line(f"   {text}")
 
+    def fault(self, fault_id: str, text: str, *, over: bool) -> None:  # noqa: ARG002 (a line says all there is)
+        self.note(text)
+
     def step(self, text: str) -> None:
         """Lines cannot be replaced, so these are not shown."""
 
@@ -59,7 +65,14 @@ class PlainProgress:
 
 def status_words(status: Mapping[str, Any]) -> str:
     """The recorder's status in one line."""
+    if not under_load(status):
+        return f"observing; leader {status.get('leader') or 'none'}"
     counts = ", ".join(f"{status.get(key, 0)} {key}" for key in ("ok", "fail", "info"))
     age = status.get("last_write_ok_age_s")
     acknowledged = "no write acknowledged yet" if age is None else f"last write acknowledged {age:.1f} s ago"
     return f"{counts}; {status.get('rate', 0):g}/s; {acknowledged}; leader {status.get('leader') or 'none'}"
+
+
+def under_load(status: Mapping[str, Any]) -> bool:
+    """Whether any operation was recorded yet; a scenario without a workload has none."""
+    return any(status.get(key) for key in ("ok", "fail", "info"))

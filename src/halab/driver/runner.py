@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import shutil
-import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -21,37 +20,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from halab.driver.events import TaskEvent, message, parsed
+from halab.driver.private import (
+    PRIVATE_PREFIX,
+    end_workers,
+    ending_with_us,
+    environment,
+    in_file,
+    is_runners,
+    remove_abandoned,
+)
 from halab.errors import HalabError
 
 # How often ansible_runner looks whether it was cancelled, seconds.
 LOOK_EVERY_S = 0.25
 ENDED_WITHIN_S = 20.0
-PRIVATE_PREFIX = "halab-play-"
-PASSED_ON = (
-    "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "PYTHONPATH", "VIRTUAL_ENV",
-    "http_proxy", "https_proxy", "no_proxy",
-)  # fmt: skip
-PASSED_ON_PREFIXES = ("ANSIBLE_", "HALAB_", "LC_", "XDG_", "DOCKER_", "CONTAINER")
-_RESULTS = {
-    "runner_on_ok": "ok",
-    "runner_item_on_ok": "ok",
-    "runner_on_failed": "failed",
-    "runner_item_on_failed": "failed",
-    "runner_on_unreachable": "unreachable",
-}
-
 Status = Literal["successful", "failed", "canceled", "timeout"]
-
-
-@dataclass(frozen=True, slots=True)
-class TaskEvent:
-    """A task began (`kind` task, no host) or ended on a host (ok, failed, unreachable) with this result."""
-
-    kind: str
-    task: str
-    host: str = ""
-    action: str = ""
-    result: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +123,7 @@ class Plays:
         cancel: threading.Event,
         within_s: float | None,
     ) -> None:
-        _remove_abandoned()
+        remove_abandoned()
         private = Path(tempfile.mkdtemp(prefix=f"{PRIVATE_PREFIX}{os.getpid()}-"))
         try:
             outcome.status = self._play(private, playbook, extra_vars, events, outcome, cancel, within_s)
@@ -148,7 +132,7 @@ class Plays:
             outcome.error = error
         finally:
             if outcome.status != "successful":
-                _end_workers(private)
+                end_workers(private)
             shutil.rmtree(private, ignore_errors=True)
             events.put(None)
 
@@ -166,28 +150,35 @@ class Plays:
         from ansible_runner import Runner, RunnerConfig
 
         def on_event(data: dict[str, Any]) -> bool:
-            event = _event(data)
+            event = parsed(data)
             if event is not None:
                 outcome.note(event, data)
                 events.put(event)
             return False
 
+        def is_cancelled() -> bool:
+            if cancel.is_set():
+                # Before ansible_runner kills Ansible alone and waits for the output that its workers keep open.
+                end_workers(private)
+            return cancel.is_set()
+
+        # Settings given as an argument are dropped when the file is missing.
+        in_file(private / "env/settings", {"pexpect_timeout": LOOK_EVERY_S})
         config = RunnerConfig(
             private_data_dir=str(private),
             ident="play",
             playbook=str(self.root / "playbooks" / f"{playbook}.yml"),
             inventory=str(self.inventory),
-            extravars=_in_file(private, extra_vars),
+            extravars=in_file(private / "extra_vars.json", extra_vars),
             project_dir=str(self.root),
-            settings={"pexpect_timeout": LOOK_EVERY_S},
             timeout=within_s,
             quiet=True,
             suppress_env_files=True,
         )
         config.prepare()
-        config.command = [*_ending_with_us(), *config.command]
-        config.env = environment(self.root) | {name: config.env[name] for name in config.env if _is_runners(name)}
-        status, _code = Runner(config, event_handler=on_event, cancel_callback=cancel.is_set).run()
+        config.command = [*ending_with_us(), *config.command]
+        config.env = environment(self.root) | {name: config.env[name] for name in config.env if is_runners(name)}
+        status, _code = Runner(config, event_handler=on_event, cancel_callback=is_cancelled).run()
         return status if status in ("successful", "canceled", "timeout") else "failed"
 
     @staticmethod
@@ -218,10 +209,10 @@ class _Outcome:
     def note(self, event: TaskEvent, data: Mapping[str, Any]) -> None:
         details = data.get("event_data", {})
         if event.kind == "failed" and not details.get("ignore_errors"):
-            self.problems.append(f"{event.host}: {event.task}: {_message(event.result)}")
+            self.problems.append(f"{event.host}: {event.task}: {message(event.result)}")
         elif event.kind == "unreachable":
             self.unreachable.append(event.host)
-            self.problems.append(f"{event.host}: does not answer: {_message(event.result)}")
+            self.problems.append(f"{event.host}: does not answer: {message(event.result)}")
         elif event.kind == "ok" and event.result.get("changed"):
             self.changed += 1
 
@@ -229,89 +220,6 @@ class _Outcome:
         return PlayResult(
             self.playbook, self.status, tuple(dict.fromkeys(self.problems)), tuple(self.unreachable), self.changed
         )
-
-
-def environment(root: Path) -> dict[str, str]:
-    """What Ansible gets to see of our environment: no secret of somebody else's, this interpreter's folder first."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES) or name.lower() in PASSED_ON
-    }
-    folder = Path(sys.executable).parent
-    return kept | {
-        "PATH": os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath)]),
-        "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
-        "ANSIBLE_NOCOLOR": "true",
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-        "LC_ALL": os.environ.get("LC_ALL", "C.UTF-8"),
-    }
-
-
-def _ending_with_us() -> list[str]:
-    """A prefix that makes Linux end the command when our thread does, however we end; Ansible then ends its workers."""
-    return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
-
-
-def _end_workers(private: Path) -> None:
-    """Ansible's workers lead sessions of their own, so killing Ansible leaves them; the folder's name tells them."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if str(private).encode() in path.read_bytes():
-                os.kill(int(path.parent.name), signal.SIGTERM)
-        except OSError:
-            continue
-
-
-def _remove_abandoned() -> None:
-    """Private folders of drivers that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PRIVATE_PREFIX}*-*"):
-        pid = folder.name.removeprefix(PRIVATE_PREFIX).partition("-")[0]
-        if pid.isdigit() and not Path("/proc", pid).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_runners(name: str) -> bool:
-    """What ansible_runner needs for its events. Its other settings would override ours, such as host key checking."""
-    return name.startswith(("AWX_", "RUNNER_")) or name in ("ANSIBLE_CALLBACK_PLUGINS", "ANSIBLE_STDOUT_CALLBACK")
-
-
-def _in_file(private: Path, extra_vars: Mapping[str, Any]) -> str:
-    """Extra variables go by a file of the private folder: a command line is seen by every user of the machine."""
-    import json
-
-    path = private / "extra_vars.json"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(dict(extra_vars), file)
-    return str(path)
-
-
-def _event(data: Mapping[str, Any]) -> TaskEvent | None:
-    details = data.get("event_data") or {}
-    name = data.get("event")
-    if name in ("playbook_on_task_start", "playbook_on_handler_task_start"):
-        return TaskEvent("task", str(details.get("task", "")), action=str(details.get("task_action", "")))
-    if name not in _RESULTS:
-        return None
-    result = details.get("res")
-    return TaskEvent(
-        kind=_RESULTS[name],
-        task=str(details.get("task", "")),
-        host=str(details.get("host", "")),
-        action=str(details.get("resolved_action") or details.get("task_action", "")),
-        result=result if isinstance(result, dict) else {},
-    )
-
-
-def _message(result: Mapping[str, Any]) -> str:
-    if result.get("censored"):
-        return "its result is hidden because it may hold a secret"
-    said = [str(result[key]).strip() for key in ("msg", "stderr", "module_stderr") if result.get(key)]
-    text = said[0] if said else str(dict(result))
-    if text.endswith("MODULE FAILURE: No start of json char found") and len(said) > 1:
-        text = said[1]
-    return text if len(text) <= 2000 else text[:2000] + " ..."
 
 
 def _until_none(events: queue.SimpleQueue[TaskEvent | None]) -> Iterator[TaskEvent]:
@@ -327,8 +235,6 @@ def _until_none(events: queue.SimpleQueue[TaskEvent | None]) -> Iterator[TaskEve
 
 
 def _plain(text: str) -> str:
-    import re
-
     return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from halab.driver.events import TaskEvent
 from halab.driver.marks import mark, marks_of
 from halab.driver.progress import Progress
 from halab.driver.runfolder import RunFolder
-from halab.driver.runner import Plays, TaskEvent
+from halab.driver.runner import Plays
 from halab.driver.selectors import Selectors
 from halab.errors import HalabError
 from halab.scenario import Fault
@@ -119,7 +120,8 @@ class Schedule:
             steps.append(record["event"])
             self.record(record)
             self.folder.event("mark", **{key: record[key] for key in ("id", "target", "detail")}, step=record["event"])
-            self.progress.note(f"fault {fault.fault} on {target} {_WORDS[record['event']]}")
+            words = f"fault {fault.fault} on {target} {_WORDS[record['event']]}"
+            self.progress.fault(fault_id, words, over=record["event"] == "gone")
 
     def _failed(self, fault: Fault, fault_id: str, target: str, why: str, *, began: int | None = None) -> None:
         """Note it everywhere; a fault that told nothing of itself is marked as planned too."""

@@ -11,9 +11,10 @@ from typing import Any
 
 from halab.driver import ledger
 from halab.driver.consent import Ownership, ownership
+from halab.driver.events import TaskEvent
 from halab.driver.locks import Lock, holder
 from halab.driver.progress import Progress
-from halab.driver.runner import PlayFailed, PlayResult, Plays, TaskEvent
+from halab.driver.runner import PlayFailed, PlayResult, Plays
 from halab.errors import HalabError, InputError, Problem
 from halab.inventory import Cluster, load, repository
 from halab.inventory.source import read_inventory
@@ -128,7 +129,8 @@ def heal(plays: Plays, cluster: Cluster, progress: Progress) -> list[Mapping[str
         tell(progress, event)
         for entry in event.result.get("healed", ()) if event.kind != "task" else ():
             healed.append(entry)
-            progress.note(f"fault {entry['id']} ({entry['fault']} on {entry['target']}) is healed and seen to be gone")
+            words = f"fault {entry['id']} ({entry['fault']} on {entry['target']}) is healed and seen to be gone"
+            progress.fault(entry["id"], words, over=True)
 
     result = plays.run("heal", on_event=on_event)
     left = ledger.leftovers(cluster)

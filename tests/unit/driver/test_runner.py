@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from halab.driver.runner import PlayFailed, Plays, TaskEvent
+from halab.driver.events import TaskEvent
+from halab.driver.runner import PlayFailed, Plays
 from halab.waiting import eventually
 
 Write = Callable[[str, str], None]

@@ -178,7 +178,7 @@ class Servers:
             "tls-key-file": str(folder / "tls/node.key"),
             "tls-ca-cert-file": str(folder / "tls/ca.crt"),
         }
-        process = {
+        process: dict[str, dict[str, Any]] = {
             which: {
                 "port": port,
                 "config_file": str(folder / f"{which}.conf"),
@@ -237,8 +237,8 @@ def redis_files(base: Path, certificates: Path, port: int, sentinel_port: int) -
             "__redis_acl_file": str(folder / "redis.acl"),
             "__redis_sentinel_acl_file": str(folder / "sentinel.acl"),
         }
-        for template in ("redis.conf.j2", "sentinel.conf.j2", "redis.acl.j2", "sentinel.acl.j2"):
-            files.append(File("redis", template, folder / template.removesuffix(".j2"), variables))
+        templates = ("redis.conf.j2", "sentinel.conf.j2", "redis.acl.j2", "sentinel.acl.j2")
+        files += [File("redis", template, folder / template.removesuffix(".j2"), variables) for template in templates]
     return files
 
 
@@ -294,7 +294,8 @@ def haproxy_files(base: Path, certificates: Path, ports: Mapping[str, int], name
         "haproxy_peers": list(NODES.values()),
         "haproxy_node_address": NODES[name],
         "haproxy_address": SHARED_ADDRESS,
-        "haproxy_interface": "lo",
+        # keepalived refuses the loopback interface.
+        "haproxy_interface": next((name for _, name in socket.if_nameindex() if name != "lo"), "lo"),
         "haproxy_timing": profile(timing).as_dict(),
         "haproxy_stats_password": PASSWORDS["stats"],
         "haproxy_vrrp_password": PASSWORDS["vrrp"],

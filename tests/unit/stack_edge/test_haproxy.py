@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import signal
 import socket
 import socketserver
@@ -19,12 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from ansible_collections.halab.stack.plugins.module_utils.http import Client, HttpError
-from ansible_collections.halab.stack.plugins.modules import haproxy_info
+import yaml
 from tests.unit.stack_edge.conftest import (
     NODES,
     PASSWORDS,
+    ROLES,
     SHARED_ADDRESS,
     free_port,
     haproxy_files,
@@ -32,6 +32,9 @@ from tests.unit.stack_edge.conftest import (
     render,
     until,
 )
+
+from ansible_collections.halab.stack.plugins.module_utils.http import Client, HttpError
+from ansible_collections.halab.stack.plugins.modules import haproxy_info
 
 PORTS = ("write", "read", "stats", "health", "postgresql", "rest")
 
@@ -127,8 +130,7 @@ class Balancer:
 
     def session(self, port: str) -> socket.socket:
         """Open a session."""
-        session = socket.create_connection(("127.0.0.1", self.ports[port]), timeout=5)
-        return session
+        return socket.create_connection(("127.0.0.1", self.ports[port]), timeout=5)
 
     def settled(self, write: list[str], read: list[str]) -> bool:
         """Tell whether sessions go where they should."""
@@ -216,10 +218,20 @@ def test_keepalived_accepts_the_configuration(
     assert NODES["node1"] not in text.partition("unicast_peer")[2].partition("}")[0]
     path.chmod(0o600)
     path.with_name("haproxy-serves").chmod(0o755)
-    done = subprocess.run(
-        [need("keepalived"), "--config-test", f"--use-file={path}"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    need("keepalived")
+    accepted = keepalived_check(path)
+    assert accepted.returncode == 0, accepted.stdout + accepted.stderr
+    path.write_text(text.replace("nopreempt", "nopreemptt"), "utf-8")
+    refused = keepalived_check(path)
+    assert refused.returncode == 1
+    assert "Unknown keyword 'nopreemptt'" in refused.stdout
+
+
+def keepalived_check(path: Path) -> subprocess.CompletedProcess[str]:
+    """Judge a file as the role does before it is placed."""
+    variables = yaml.safe_load((ROLES / "haproxy/vars/main.yml").read_text("utf-8"))
+    command = [word.replace("%s", str(path)) for word in shlex.split(variables["__haproxy_keepalived_check"])]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_sessions_go_to_the_right_members(balancer: Balancer) -> None:
@@ -271,7 +283,7 @@ def test_a_member_that_is_gone_is_told(balancer: Balancer) -> None:
     assert (
         not gone["up"] and gone["status"] == "DOWN" and gone["address"] == f"127.0.0.2:{balancer.ports['postgresql']}"
     )
-    assert gone["check_status"].startswith("L4") and not gone["backup"]
+    assert gone["check_status"].startswith(("L4", "L6")) and not gone["backup"]
 
 
 def test_a_member_with_the_certificate_of_another_gets_nothing(balancer: Balancer) -> None:

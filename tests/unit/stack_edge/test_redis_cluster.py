@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.stack_edge.conftest import NODES, PASSWORDS, Servers, until
 
 from ansible_collections.halab.stack.plugins.module_utils import redis_member
 from ansible_collections.halab.stack.plugins.module_utils.redis_converge import ConvergeError
 from ansible_collections.halab.stack.plugins.module_utils.redis_options import access_of
 from ansible_collections.halab.stack.plugins.module_utils.resp import Connection, ReplyError
 from ansible_collections.halab.stack.plugins.modules import redis_info, redis_topology
-from tests.unit.stack_edge.conftest import NODES, PASSWORDS, Servers, until
 
 
 def observe(servers: Servers) -> dict[str, Any]:
@@ -46,8 +46,8 @@ def settle(servers: Servers, name: str, *, check_mode: bool = False, **changes: 
     if not check_mode:
         redis_member.await_service(params, **processes)
     assert not any(outcome.restart for outcome in outcomes.values())
-    found = [*rules, *outcomes.values()]
-    return [change.name for outcome in found for change in outcome.changes]
+    changed = [outcome.changes for outcome in rules] + [outcome.changes for outcome in outcomes.values()]
+    return [change.name for some in changed for change in some]
 
 
 def test_a_new_cluster_serves_with_the_files_of_the_role(servers: Servers) -> None:
@@ -127,7 +127,10 @@ def test_changed_settings_reach_the_running_processes(servers: Servers) -> None:
         settle(servers, name)
     declared = servers.settings("node1")
     redis = {**declared["redis"], "settings": {**declared["redis"]["settings"], "maxmemory": "65mb"}}
-    changes = {"redis": redis, "master_settings": {**declared["master_settings"], "down-after-milliseconds": 1500}}
+    changes: dict[str, Any] = {
+        "redis": redis,
+        "master_settings": {**declared["master_settings"], "down-after-milliseconds": 1500},
+    }
     expected = ["maxmemory", "down-after-milliseconds"]
     assert settle(servers, "node1", check_mode=True, **changes) == expected
     assert settle(servers, "node1", **changes) == expected
@@ -188,8 +191,8 @@ def test_all_passwords_change_without_a_failover(servers: Servers, monkeypatch: 
     assert all(settle(servers, name) == [] for name in NODES)
     assert observe(servers)["master"] == NODES["node1"]
     assert {member["sentinel"]["config_epoch"] for member in observe(servers)["members"]} == {0}
+    access = access_of(servers.options(), password="admin-of-the-test")
     with pytest.raises(ReplyError, match="WRONGPASS"):
-        access = access_of(servers.options(), password="admin-of-the-test")
         Connection(NODES["node1"], servers.port, access)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.stack_edge.conftest import free_port, need, until
 
 from ansible_collections.halab.stack.plugins.module_utils.resp import (
     Access,
@@ -25,7 +26,8 @@ from ansible_collections.halab.stack.plugins.module_utils.resp import (
     info,
     pairs,
 )
-from tests.unit.stack_edge.conftest import free_port, need, until
+
+SECRET = "secret"
 
 replies = st.recursive(
     st.none() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=40),
@@ -115,9 +117,10 @@ def port(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterat
     """Run a real Redis server that speaks TLS only."""
     found, folder = free_port(), tmp_path_factory.mktemp("redis")
     options = {
-        "port": "0", "tls-port": str(found), "bind": "127.0.0.1", "save": "", "dir": str(folder), "tls-auth-clients": "yes",
+        "port": "0", "tls-port": str(found), "bind": "127.0.0.1", "save": "", "dir": str(folder),
+        "tls-auth-clients": "yes",
         "tls-ca-cert-file": certificates / "ca.crt", "tls-cert-file": certificates / "nodes/node1.crt",
-        "tls-key-file": certificates / "nodes/node1.key", "requirepass": "secret",
+        "tls-key-file": certificates / "nodes/node1.key", "requirepass": SECRET,
     }  # fmt: skip
     words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     with (folder / "log").open("wb") as log, subprocess.Popen([need("redis-server"), *words], stdout=log) as server:
@@ -131,7 +134,7 @@ def port(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterat
         server.kill()
 
 
-def access(certificates: Path, password: str = "secret", deadline_s: float = 5.0, ca: str = "ca.crt") -> Access:
+def access(certificates: Path, password: str = SECRET, deadline_s: float = 5.0, ca: str = "ca.crt") -> Access:
     return Access.connectable(
         ca_file=str(certificates / ca),
         cert_file=str(certificates / "client.crt"),
@@ -167,9 +170,9 @@ def test_a_wrong_password_is_told_as_such(port: int, certificates: Path) -> None
 
 
 def test_only_the_right_server_is_trusted(port: int, certificates: Path) -> None:
-    with pytest.raises(RespError, match=r"certificate is refused.*127\.0\.0\.1|certificate is refused"):
-        Connection("127.0.0.1", port, Access(ssl.create_default_context(), "default", "secret"))
-    with pytest.raises(RespError, match="cannot use the certificates.*missing"):
+    with pytest.raises(RespError, match="certificate is refused"):
+        Connection("127.0.0.1", port, Access(ssl.create_default_context(), "default", SECRET))
+    with pytest.raises(RespError, match=r"cannot use the certificates.*missing"):
         access(certificates, ca="missing")
 
 

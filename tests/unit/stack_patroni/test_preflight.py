@@ -64,7 +64,6 @@ def test_a_missing_and_an_empty_group() -> None:
     assert shown == [
         ("group etcd", "empty"),
         ("group patroni", "empty"),
-        ("group haproxy", "empty"),
         ("group redis", "missing"),
     ]
 

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-PR_SET_PDEATHSIG = 1    # linux/prctl.h
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 ARGUMENTS = {
     "scenario": {"type": "str", "required": True},
     "allow_destructive": {"type": "str", "default": ""},
@@ -56,7 +56,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
 
 def _end_with_ansible() -> None:
-    """Ask Linux for a SIGTERM, at which the driver heals, when Ansible is killed: its workers would go on without it."""
+    """Ask Linux for a SIGTERM, at which the driver heals, when Ansible is killed: its workers would go on alone."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -71,7 +71,7 @@ def _carry_out(request: Any) -> dict[str, Any]:
     terminal.summary(outcome.folder, stream=verdicts)
     display.display(verdicts.getvalue().rstrip())
     kept = outcome.exit_code == 0
-    words = {0: "every promise was kept", 1: "a promise was broken", 2: "not everything was proven", 130: "interrupted"}
+    words = {0: "every promise was kept", 1: "a promise was broken", 2: "not all was proven", 130: "interrupted"}
     return {
         "changed": True,
         "failed": not kept,

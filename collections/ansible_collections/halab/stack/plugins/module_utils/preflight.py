@@ -12,6 +12,7 @@ from collections import defaultdict
 from ansible_collections.halab.stack.plugins.module_utils.timing import Problem, Timing, resolve
 
 COMPONENTS: t.Final = ("etcd", "patroni", "haproxy", "redis")
+INDISPENSABLE = ("etcd", "patroni")  # a cluster may do without the others, but its inventory must say so
 SYNCHRONOUS_MODES: t.Final = ("off", "on", "strict", "quorum")
 POSTGRESQL_VERSIONS: t.Final = (16, 17, 18)
 
@@ -96,8 +97,9 @@ def check(description: Description) -> list[Problem]:
 def _groups(description: Description) -> t.Iterator[Problem]:
     for group in description.required_groups:
         if group not in description.groups:
-            yield Problem(f"group {group}", "missing", f"add a group {group} with at least one host to the inventory")
-        elif not description.groups[group]:
+            none = "" if group in INDISPENSABLE else f", or `{group}: {{}}` for none"
+            yield Problem(f"group {group}", "missing", f"add a group {group} with its hosts to the inventory{none}")
+        elif group in INDISPENSABLE and not description.groups[group]:
             yield Problem(f"group {group}", "empty", f"add at least one host to group {group}")
 
 
