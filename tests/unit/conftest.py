@@ -85,7 +85,9 @@ class Server:
         command = [str(self.binaries / program), *arguments]
         # The server inherits these descriptors: a pipe would never see its end.
         with (self.folder / "commands.log").open("a") as log:
-            subprocess.run(command, cwd=self.folder, user=user, check=True, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            subprocess.run(
+                command, cwd=self.folder, user=user, check=True, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
 
     def wait_until_ready(self) -> None:
         """After a crash the server restarts by itself."""
@@ -99,7 +101,7 @@ class Server:
         eventually(ready, within_s=30, what="the scratch server")
 
     def inventory(self, folder: Path) -> Path:
-        """An inventory of this server: its own leader, its own balancer; no etcd, no Redis, no Patroni behind their ports."""
+        """An inventory of this server: its own leader and balancer; nothing answers on the ports of the others."""
         path = folder / "hosts.yml"
         path.write_text(INVENTORY.format(folder=self.folder, port=self.port))
         return path
@@ -149,7 +151,9 @@ def _prepare(server: Server) -> None:
     (folder / "password").write_text(PASSWORD)
     for path in (folder, *folder.iterdir()):
         shutil.chown(path, server.user)
-    server.run("initdb", "-D", "data", "-U", SUPERUSER, "-A", "scram-sha-256", "--pwfile", "password", "-N", "-E", "UTF8")
+    server.run(
+        "initdb", "-D", "data", "-U", SUPERUSER, "-A", "scram-sha-256", "--pwfile", "password", "-N", "-E", "UTF8"
+    )
     (folder / "data/pg_hba.conf").write_text("hostssl all all 127.0.0.0/8 scram-sha-256\n")
     with (folder / "data/postgresql.conf").open("a") as settings:
         settings.write(

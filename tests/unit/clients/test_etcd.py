@@ -99,7 +99,7 @@ def test_keys_are_read_as_user_root(client, serializable):
 
 
 def test_a_wrong_password_is_refused_and_not_repeated(client):
-    with pytest.raises(HttpError, match="refuses user root") as caught:
+    with pytest.raises(HttpError, match=r"refuses user root") as caught:
         client("not-this-one").get("/x", serializable=True, within_s=5)
     assert "not-this-one" not in str(caught.value)
 
@@ -109,9 +109,9 @@ def test_a_frozen_member_costs_its_deadline(etcd, client):
     endpoint.status(within_s=5)
     os.kill(etcd[0].pid, signal.SIGSTOP)
     try:
-        for _ in range(2):    # once on an open connection, once while connecting
+        for _ in range(2):  # once on an open connection, once while connecting
             started = time.monotonic()
-            with pytest.raises(HttpError, match="within 0.5 s"):
+            with pytest.raises(HttpError, match=r"within 0.5 s"):
                 endpoint.status(within_s=0.5)
             assert time.monotonic() - started < 1.3
     finally:

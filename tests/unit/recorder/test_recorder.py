@@ -142,7 +142,7 @@ def test_a_server_that_is_down_is_failed_at_and_waited_for(driver, postgres):
     refused = [o for o in history.operations if o.complete and "connect-refused" in (o.complete.error or "")]
     assert refused
     mine = [o.invoke.t for o in refused if o.invoke.client == "writer-1"]
-    assert all(later - earlier > 0.5e9 for earlier, later in zip(mine, mine[1:], strict=False))
+    assert all(later - earlier > 0.5e9 for earlier, later in pairwise(mine))
 
 
 def test_a_killed_recorder_leaves_a_readable_history_and_the_next_one_tidies_up(driver, postgres, tmp_path):
@@ -200,8 +200,7 @@ def test_an_interrupt_of_the_terminal_is_the_drivers_business(driver):
         ("no json", "not JSON"),
         ('{"do": "dance"}', "start_load"),
         ('{"do": "mark", "record": {"kind": "fault"}}', "key id"),
-        ('{"do": "mark", "record": {"kind": "invoke", "op": 1, "process": 1, "client": "x", "endpoint": "write", "f": "append"}}',
-         "a driver marks fault and phase"),
+        ('{"do": "mark", "record": {"kind": "invoke", "op": 1}}', "a driver marks fault and phase"),
         ('{"do": "final", "within_s": "soon"}', "soon"),
     ],
 )  # fmt: skip

@@ -113,7 +113,9 @@ def test_a_mistake_is_named_with_its_key_value_and_fix(changes, words):
 
 
 def test_every_mistake_is_named_at_once():
-    text = refused({"destructive": 1, "faults": [{"fault": "nope", "target": "leader", "att": 3}], "promises": {"x": {}}})
+    text = refused(
+        {"destructive": 1, "faults": [{"fault": "nope", "target": "leader", "att": 3}], "promises": {"x": {}}}
+    )
     for key in ("description", "destructive", "faults[0].fault", "faults[0].att", "promises.x"):
         assert key in text
 

@@ -30,7 +30,7 @@ def test_it_returns_what_was_accepted_after_as_many_looks_as_needed():
 def test_expiry_names_what_and_the_last_thing_seen():
     started = time.monotonic()
     with pytest.raises(WaitExpired) as caught:
-        eventually(lambda: [], within_s=0.3, what="three members", every_s=0.05)
+        eventually(list, within_s=0.3, what="three members", every_s=0.05)
     assert 0.3 <= time.monotonic() - started < 1
     assert "three members" in str(caught.value)
     assert "0.3 s" in str(caught.value)
