@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from itertools import pairwise
 
 import pytest
 
@@ -13,6 +14,8 @@ from halab.history import read_history
 from halab.workloads.suite import Suite, cleanup, create, drop
 
 FAULT = {"kind": "fault", "id": "f-1", "fault": "power", "target": "pg1", "event": "planned", "detail": {}}
+
+INVOKE = '{"kind": "invoke", "op": 1, "process": 1, "client": "x", "endpoint": "write", "f": "append"}'
 
 
 def names_left(postgres) -> list[str]:
@@ -200,7 +203,7 @@ def test_an_interrupt_of_the_terminal_is_the_drivers_business(driver):
         ("no json", "not JSON"),
         ('{"do": "dance"}', "start_load"),
         ('{"do": "mark", "record": {"kind": "fault"}}', "key id"),
-        ('{"do": "mark", "record": {"kind": "invoke", "op": 1}}', "a driver marks fault and phase"),
+        ('{"do": "mark", "record": ' + INVOKE + "}", "a driver marks fault and phase"),
         ('{"do": "final", "within_s": "soon"}', "soon"),
     ],
 )  # fmt: skip
