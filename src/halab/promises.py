@@ -134,6 +134,7 @@ def context_from_run(run: Mapping[str, Any], *, source: str = "run.json") -> Con
         load=planned,
         faults=len(scenario.get("faults") or ()),
         bounds=parse_bounds(scenario.get("promises") or {}, source=source),
+        interrupted=bool(run.get("interrupted")),
     )
 
 

@@ -1,49 +1,40 @@
-"""Client-side failover times by profile and by where the etcd leader is, from whole drills with whole verdicts."""
+"""Client-side failover times by profile, event and place of the etcd leader."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
+import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from halab.bench.plays import BenchError, play
 from halab.bench.stopwatch import stopwatch
+from halab.bench.writers import lost, writing
 from halab.clients.etcd import EtcdEndpoint
 from halab.clients.http import client_context
 from halab.clients.patroni import PatroniEndpoint
+from halab.errors import HalabError
 from halab.inventory import Cluster, load
 from halab.waiting import eventually
+from halab.workloads import suite
 
-WITHIN_S = 2.0
+LOOK_WITHIN_S = 2.0
 PLACED_WITHIN_S = 30.0
-RUN = re.compile(r"^Report: (?P<report>.+)$", re.MULTILINE)
-# Shorter than the scenario of the same name, with the same fault and the same promises about data.
-POWER = """\
-description: The leader's machine loses power; as short as a failover allows.
-destructive: true
-workload: {writers: 8, write_rate: 10, readers: 0, read_rate: 10}
-before: 5
-after: 2
-faults:
-  - {fault: power, target: leader, at: 0, duration: 42}
-promises:
-  write_outage: {below: 60}
-  lost_writes: {at_most: 0}
-  single_primary: {}
-  fault_acted: {}
-  fault_gone: {}
-"""
+OUTAGE_WITHIN_S = 90.0
+WHOLE_WITHIN_S = 180.0
+WARM_UP_S = 3.0
+LEAST_OUTAGE_S = 0.3  # shorter gaps are the writers' own pauses
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row of the table: a profile and whether the etcd leader dies with the primary."""
+    """One row of the table. `etcd_leader_dies` is None where no machine dies."""
 
     event: str
     profile: str
@@ -52,7 +43,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Outages in seconds, lost acknowledged writes, and stolen processor seconds of each run of a case."""
+    """Outages in seconds, lost acknowledged writes, and stolen processor seconds of all runs of a case."""
 
     case: Case
     outages_s: tuple[float, ...]
@@ -70,72 +61,143 @@ class Result:
         return max(self.outages_s)
 
 
-def measure(root: Path, inventory: Path, *, profiles: list[str], runs: int) -> Iterator[Result]:
-    """Run every case `runs` times on a cluster whose etcd members are on the database's machines.
+@dataclass(frozen=True, slots=True)
+class Bed:
+    """The cluster under test and what breaks and looks at it."""
 
-    Raises BenchError when a drill cannot be carried out; a broken promise is a result, not an error.
+    root: Path
+    cluster: Cluster
+    context: ssl.SSLContext
+
+    def primary(self) -> str:
+        """Name of the member that says it is primary. Raises BenchError when none does."""
+        for member in self.cluster.patroni.members:
+            try:
+                if PatroniEndpoint(member, self.context).status(within_s=LOOK_WITHIN_S).role == "primary":
+                    return member.name
+            except HalabError:
+                continue
+        raise BenchError("no member says that it is primary")
+
+    def whole(self) -> bool:
+        """Does playbooks/verify.yml find nothing wrong?"""
+        return self.ansible("ansible-playbook", "playbooks/verify.yml").returncode == 0
+
+    def ansible(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run one of Ansible's commands on the inventory."""
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+        }
+        return subprocess.run(
+            [*command, "-i", str(self.cluster.inventory)],
+            cwd=self.root, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def power(self, verb: str, host: str) -> None:
+        """Turn a machine's power switch, as the inventory names it. Raises BenchError."""
+        answer = self.ansible("ansible-inventory", "--host", host)
+        switch = json.loads(answer.stdout).get("machine_power", {}).get(verb)
+        if not switch:
+            raise BenchError(
+                f"machine_power.{verb}: {host} has none, so its power cannot be cut. Use a lab's inventory."
+            )
+        done = subprocess.run(switch, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise BenchError(f"{' '.join(switch)}: {done.stderr.strip()}")
+
+
+def measure(root: Path, inventory: Path, *, profiles: list[str], runs: int) -> Iterator[Result]:
+    """Measure every case `runs` times, on a cluster whose etcd members share the database's machines.
+
+    Raises BenchError when a run cannot be carried out. The cluster ends with the profile of its inventory.
     """
-    scenario = inventory.resolve().parent / f".bench-power-{os.getpid()}.yml"
-    scenario.write_text(POWER, encoding="utf-8")
     try:
         for profile in profiles:
-            options = ("-e", f"ha_profile={profile}")
-            play(root, inventory, "provision", *options)
+            play(root, inventory, "provision", "-e", f"ha_profile={profile}")
             cluster = load(inventory)
+            bed = Bed(root, cluster, client_context(cluster.tls))
             for dies in (False, True):
-                yield _case(root, cluster, Case("host loses power", profile, dies), str(scenario), runs)
-            yield _case(root, cluster, Case("switchover", profile, None), "switchover", runs)
+                yield _case(bed, Case("machine loses power", profile, dies), runs, _power_loss)
+            yield _case(bed, Case("postmaster killed", profile, None), runs, _postmaster_kill)
+            yield _case(bed, Case("switchover", profile, None), runs, _switchover)
     finally:
-        scenario.unlink()
         play(root, inventory, "provision")
 
 
-def _case(root: Path, cluster: Cluster, case: Case, scenario: str, runs: int) -> Result:
-    outages, lost = [], 0
+def _case(bed: Bed, case: Case, runs: int, event: Callable[[Bed, str], Callable[[], None]]) -> Result:
+    outages, missing = [], 0
     with stopwatch() as timing:
         for _ in range(runs):
+            eventually(bed.whole, within_s=WHOLE_WITHIN_S, what="the cluster to be whole", every_s=1)
             if case.etcd_leader_dies is not None:
-                place_etcd_leader(cluster, on_leader=case.etcd_leader_dies)
-            promises = _drill(root, cluster, scenario)
-            outages.append(promises["write_outage"])
-            lost += int(promises["lost_writes"])
-    return Result(case, tuple(outages), lost, timing.steal)
+                place_etcd_leader(bed, on_leader=case.etcd_leader_dies)
+            outage, gone = _run(bed, event)
+            outages.append(outage)
+            missing += gone
+    return Result(case, tuple(outages), missing, timing.steal)
 
 
-def _drill(root: Path, cluster: Cluster, scenario: str) -> dict[str, float]:
-    """What was measured for each promise of one drill."""
-    command = [sys.executable, "-m", "halab", "chaos", scenario, "-i", str(cluster.inventory)]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    found = RUN.search(done.stdout)
-    if not found:
-        raise BenchError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
-    verdicts = json.loads((Path(found["report"]).parent / "verdicts.json").read_text(encoding="utf-8"))
-    for item in verdicts["promises"]:
-        if item["name"] in ("write_outage", "lost_writes") and item["measured"] is None:
-            raise BenchError(f"{found['report']}: {item['name']} was not measured: {item['witness']}")
-    return {item["name"]: float(item["measured"]) for item in verdicts["promises"] if item["measured"] is not None}
+def _run(bed: Bed, event: Callable[[Bed, str], Callable[[], None]]) -> tuple[float, int]:
+    """One outage in seconds and the acknowledged writes that were lost in it."""
+    with writing(bed.cluster) as (writers, own):
+        time.sleep(WARM_UP_S)  # the steady state that the outage is seen against
+        primary, since = bed.primary(), time.monotonic()
+        mend = event(bed, primary)
+        try:
+            eventually(
+                lambda: writers.resumed(since, after_gap_s=LEAST_OUTAGE_S) and time.monotonic() - since > WARM_UP_S,
+                within_s=OUTAGE_WITHIN_S,
+                what="acknowledged writes after the event",
+            )
+        finally:
+            mend()
+        outage = writers.outage_s(since) or 0.0
+    eventually(bed.whole, within_s=WHOLE_WITHIN_S, what="the cluster to be whole", every_s=1)
+    missing = lost(bed.cluster, own, writers)
+    suite.drop(bed.cluster, own, within_s=30)
+    return outage, missing
 
 
-def place_etcd_leader(cluster: Cluster, *, on_leader: bool) -> None:
+def _power_loss(bed: Bed, primary: str) -> Callable[[], None]:
+    bed.power("off", primary)
+    return lambda: bed.power("on", primary)
+
+
+def _postmaster_kill(bed: Bed, primary: str) -> Callable[[], None]:
+    """SIGKILL to the postmaster, whose pid is the first line of its pid file (PostgreSQL manual, postmaster.pid)."""
+    script = "kill -KILL $(head -n 1 /srv/data/postgresql/*/*/postmaster.pid)"
+    done = bed.ansible("ansible", primary, "-b", "-m", "ansible.builtin.shell", "-a", script)
+    if done.returncode != 0:
+        raise BenchError(f"{primary}: the postmaster could not be killed: {done.stdout[-500:]}")
+    return lambda: None
+
+
+def _switchover(bed: Bed, primary: str) -> Callable[[], None]:
+    done = bed.ansible("ansible-playbook", "playbooks/faults/switchover.yml")
+    if done.returncode != 0:
+        raise BenchError(f"{primary}: no switchover: {done.stdout[-1500:]}")
+    return lambda: None
+
+
+def place_etcd_leader(bed: Bed, *, on_leader: bool) -> None:
     """Move etcd's leadership to the machine of the PostgreSQL leader, or away from it.
 
     Raises WaitExpired when it does not get there within 30 s.
     """
-    context = client_context(cluster.tls)
-    endpoints = {member.name: EtcdEndpoint(cluster.etcd, member, context) for member in cluster.etcd.members}
+    endpoints = {
+        member.name: EtcdEndpoint(bed.cluster.etcd, member, bed.context) for member in bed.cluster.etcd.members
+    }
 
     def placed() -> bool:
-        primary = next(
-            member.name
-            for member in cluster.patroni.members
-            if PatroniEndpoint(member, context).status(within_s=WITHIN_S).role == "primary"
-        )
-        statuses = {name: endpoint.status(within_s=WITHIN_S) for name, endpoint in endpoints.items()}
+        primary = bed.primary()
+        statuses = {name: endpoint.status(within_s=LOOK_WITHIN_S) for name, endpoint in endpoints.items()}
         holder = next((name for name, status in statuses.items() if status.is_leader), None)
         if holder is None or (holder == primary) == on_leader:
             return holder is not None
         heir = primary if on_leader else next(name for name in endpoints if name != primary)
-        endpoints[holder].move_leader(statuses[heir].member_id, within_s=WITHIN_S)
+        endpoints[holder].move_leader(statuses[heir].member_id, within_s=LOOK_WITHIN_S)
         return False
 
     where = "with" if on_leader else "away from"

@@ -25,12 +25,14 @@ class Context:
 
     `nodes` are the PostgreSQL nodes that must exist; `load` is None where the scenario only looks; `faults` is how
     many faults it plans; `bounds` holds thresholds by promise name, and a promise without one has its own default.
+    `interrupted` says that somebody ended the run before its plan did.
     """
 
     nodes: tuple[str, ...]
     load: PlannedLoad | None = None
     faults: int = 0
     bounds: Mapping[str, Bound] = field(default_factory=dict)
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,15 @@ class Promise:
     ) -> Verdict:
         """INVALID whatever the threshold."""
         return self._verdict(context, Status.INVALID, measured, witness, details)
+
+    def still_open(
+        self, context: Context, so_far: float, witness: str, details: Mapping[str, Any] | None = None
+    ) -> Verdict:
+        """INVALID, except that a run that was interrupted before the threshold was reached proves nothing."""
+        if context.interrupted and self.bound(context).holds(so_far):
+            early = f"{witness} The run was interrupted before the threshold was reached, so nothing is proven."
+            return self._verdict(context, Status.UNKNOWN, so_far, early, details)
+        return self._verdict(context, Status.INVALID, so_far, witness, details)
 
     def unknown(
         self, context: Context, witness: str, details: Mapping[str, Any] | None = None, measured: float | None = None

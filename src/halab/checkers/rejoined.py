@@ -56,7 +56,7 @@ def check(history: History, context: Context) -> Verdict:
     never = [found for found in returns if found.back is None]
     if never:
         worst = max(never, key=lambda found: found.seconds)
-        return PROMISE.broken(context, worst.seconds, _never(history, worst), details)
+        return PROMISE.still_open(context, worst.seconds, _never(history, worst), details)
     worst = max(returns, key=lambda found: found.seconds)
     back = worst.back
     assert back is not None  # noqa: S101  told to the type checker: the others were handled above

@@ -3,8 +3,9 @@
 A gap is the time from one acknowledged write (of any client) to the next. The gaps of a fault are those that end after
 its injection began and begin before the next fault's, or before the end of the load; the longest counts. The gaps
 before the first fault are the baseline. It is split at what was seen of the next primary: `detected` from the last
-acknowledgement to the first sign that another node holds the leader lock or is promoted, `promoted` from there to the
-first look at PostgreSQL that finds it writable on a newer timeline, `routed` from there to the first acknowledgement.
+acknowledgement to the first sign that the old one has lost the leader lock (an etcd member without it or with another
+holder, or a member that is promoted), `promoted` from there to the first look at PostgreSQL that finds the next one
+writable on a newer timeline, `routed` from there to the first acknowledgement.
 Looks come a few times a second, so each part is as precise as that; a part not seen before the next one is zero.
 """
 
@@ -103,7 +104,7 @@ def _judge(
             f"After {life.describe()} writes never resumed before the load was stopped: none was acknowledged for at "
             f"least {_told(history, worst)}, while clients kept trying."
         )
-        return PROMISE.broken(context, worst.seconds, witness, details)
+        return PROMISE.still_open(context, worst.seconds, witness, details)
     witness = (
         f"{life.describe()}: no write was acknowledged for {_told(history, worst)}{_split_words(details['split'])}."
     )
@@ -126,6 +127,15 @@ def split(history: History, gap: Gap) -> dict[str, float | None]:
         and seen.ok
         and seen.source in POSTGRESQL_SOURCES
         and (seen.role in PRIMARY_ROLES or seen.state == "promoting")
+    ]
+    held += [
+        seen.t_end
+        for seen in history.observations
+        if seen.source == "etcd"
+        and gap.start <= seen.t_end <= gap.end
+        and seen.ok
+        and seen.extra is not None
+        and seen.extra.get("lock", old.server) != old.server
     ]
     served = [
         seen.t_end

@@ -57,10 +57,14 @@ class JsonEndpoint:
             connection.sock.settimeout(max(deadline.remaining_s, 0.001))
             response = connection.getresponse()
             text = response.read()
-            return response.status, json.loads(text) if text else None
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException) as error:
             self.close()
             what = f"no answer within {within_s:g} s" if isinstance(error, TimeoutError) else _words(error)
+            raise HttpError(f"{method} https://{self.name}{path}: {what}") from None
+        try:
+            return response.status, json.loads(text) if text else None
+        except ValueError:
+            what = f"status {response.status}, not JSON: {text[:80]!r}"
             raise HttpError(f"{method} https://{self.name}{path}: {what}") from None
 
     def close(self) -> None:

@@ -67,7 +67,7 @@ def _sources(cluster: Cluster, application: str, view: View) -> list[tuple[Sourc
     for member in cluster.patroni.members:
         sources.append((SqlSource(cluster, member, application=application, view=view), FAST_PERIOD_S))
         sources.append((RestSource(member, context, view=view), FAST_PERIOD_S))
-    sources += [(EtcdSource(cluster.etcd, member, context), SLOW_PERIOD_S) for member in cluster.etcd.members]
+    sources += [(EtcdSource(cluster, member, context), FAST_PERIOD_S) for member in cluster.etcd.members]
     if cluster.redis is not None:
         sources += [(SentinelSource(cluster, cluster.redis, member), SLOW_PERIOD_S) for member in cluster.redis.members]
     return sources

@@ -13,7 +13,7 @@ from halab.clients.postgres import Connection
 from halab.clients.redis import SentinelEndpoint
 from halab.errors import HalabError
 from halab.history import Observation
-from halab.inventory import Cluster, EtcdCluster, EtcdMember, PatroniMember, RedisGroup, RedisMember
+from halab.inventory import Cluster, EtcdMember, PatroniMember, RedisGroup, RedisMember
 from halab.observe.view import View
 
 # Longer than a period: on a loaded machine a shorter one would report healthy nodes as dead. Observers run side by
@@ -88,19 +88,26 @@ class RestSource:
 
 
 class EtcdSource:
-    """One etcd member's own view; answered without a quorum."""
+    """One etcd member's own view, answered without a quorum. `lock`: who holds the leader lock by its copy."""
 
-    def __init__(self, cluster: EtcdCluster, member: EtcdMember, context: ssl.SSLContext) -> None:
+    def __init__(self, cluster: Cluster, member: EtcdMember, context: ssl.SSLContext) -> None:
         self._node = member.name
-        self._etcd = EtcdEndpoint(cluster, member, context)
+        self._lock = f"{cluster.patroni.namespace.rstrip('/')}/{cluster.patroni.scope}/leader"
+        self._etcd = EtcdEndpoint(cluster.etcd, member, context)
 
     def look(self) -> Observation:
         started = time.monotonic_ns()
         try:
             status = self._etcd.status(within_s=LOOK_WITHIN_S)
+            lock = self._etcd.get(self._lock, serializable=True, within_s=LOOK_WITHIN_S)
         except HalabError as error:
             return _failed(started, self._node, "etcd", error)
-        extra: dict[str, Any] = {"term": status.term, "revision": status.revision, "has_leader": bool(status.leader_id)}
+        extra: dict[str, Any] = {
+            "term": status.term,
+            "revision": status.revision,
+            "has_leader": bool(status.leader_id),
+            "lock": lock.value if lock else None,
+        }
         return Observation(
             t=started,
             t_end=time.monotonic_ns(),

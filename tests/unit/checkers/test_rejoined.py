@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.checkers.handmade import CONTEXT, POWER, bounded, fault, history, look, write
 
@@ -39,6 +41,12 @@ def test_a_node_that_never_comes_back_breaks_it_whatever_the_threshold() -> None
     assert verdict.measured == pytest.approx(70)
     assert "never came back" in verdict.witness
     assert "(no receiver) on timeline 1" in verdict.witness
+
+
+def test_an_interrupted_run_that_ended_before_the_threshold_proves_nothing() -> None:
+    cut = replace(bounded("rejoined", "<=", 1000), interrupted=True)
+    stuck = look("pg1", 90, role="replica", timeline=1, state="no receiver")
+    assert check(history(fault(POWER), NEW, stuck), cut).status is Status.UNKNOWN
 
 
 def test_streaming_before_the_heal_is_no_return() -> None:

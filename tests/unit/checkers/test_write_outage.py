@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.checkers.handmade import CONTEXT, POWER, bounded, fault, history, look, write, writes
 
@@ -48,6 +50,23 @@ def test_the_holder_of_the_leader_lock_counts_as_detection() -> None:
     split = check(history(BEFORE, fault(POWER), seen, AFTER), CONTEXT).details["split"]
     assert split["detected"] == pytest.approx(17.004 - 9.901)
     assert sum(split.values()) == pytest.approx(12.1)
+
+
+def test_an_etcd_member_without_the_old_holder_of_the_lock_counts_as_detection() -> None:
+    held = replace(look("etcd1", 12, source="etcd", role="leader"), extra={"lock": "pg1"})
+    free = replace(look("etcd2", 16, source="etcd", role="follower"), extra={"lock": None})
+    split = check(history(BEFORE, fault(POWER), [held, free, look("pg2", 20, timeline=2)], AFTER), CONTEXT).details[
+        "split"
+    ]
+    assert split["detected"] == pytest.approx(16.004 - 9.901)
+
+
+def test_an_open_outage_of_an_interrupted_run_proves_nothing_until_it_breaks_the_threshold() -> None:
+    trying = [write(9000 + n, 40 + n, 40.5 + n, outcome="fail") for n in range(20)]
+    cut = replace(bounded("write_outage", "<", 1000), interrupted=True)
+    assert check(history(BEFORE, fault(POWER), *trying), cut).status is Status.UNKNOWN
+    broken = replace(bounded("write_outage", "<", 10), interrupted=True)
+    assert check(history(BEFORE, fault(POWER), *trying), broken).status is Status.INVALID
 
 
 def test_unseen_parts_are_zero_and_the_sum_is_the_outage() -> None:
