@@ -12,6 +12,12 @@ from pathlib import Path
 
 import pytest
 
+HOSTS = """\
+etcd: {hosts: {machine1: }}
+patroni: {hosts: {machine1: }, vars: {patroni_synchronous_mode: "off"}}
+haproxy: {}
+redis: {}
+"""
 BARE = ("-e", '{"image_roles": []}')
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,7 +85,7 @@ class Lab:
 def make_lab(folder: Path) -> Lab:
     """Describe a lab of one machine in a folder."""
     folder.mkdir(parents=True)
-    (folder / "hosts.yml").write_text("patroni:\n  hosts:\n    machine1:\n")
+    (folder / "hosts.yml").write_text(HOSTS)
     (folder / "machines.yml").write_text(
         "plugin: halab.lab.machines\nname: selftest\nvolumes:\n  - {name: data, path: /srv/data, size_mib: 64}\n"
     )

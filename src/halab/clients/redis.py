@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -20,7 +22,8 @@ class SentinelEndpoint:
     def __init__(self, group: RedisGroup, member: RedisMember, tls: Tls, *, within_s: float) -> None:
         self._group = group
         self._name = f"{member.host.address}:{member.sentinel_port}"
-        self._client = redis.Redis(
+        # Typed as anything: whether execute_command is typed depends on stubs that need not be installed.
+        self._client: Any = redis.Redis(
             host=member.host.address,
             port=member.sentinel_port,
             username=group.admin_user,

@@ -15,7 +15,10 @@ from halab.inventory import Host, Tls
 
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
-    """A CA and one certificate for 127.0.0.1, good for servers and for clients."""
+    """A CA and one certificate for 127.0.0.1, good for servers and for clients.
+
+    It has no common name: etcd's gateway refuses client certificates that could be mistaken for a user.
+    """
     folder = tmp_path_factory.mktemp("tls")
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
@@ -23,7 +26,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
     openssl("req", "-x509", *curve, "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.crt")
-    openssl("req", *curve, "-subj", "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1", "-addext",
+    openssl("req", *curve, "-subj", "/", "-addext", "subjectAltName=IP:127.0.0.1", "-addext",
             "extendedKeyUsage=serverAuth,clientAuth", "-keyout", "node.key", "-out", "node.csr")  # fmt: skip
     openssl("x509", "-req", "-in", "node.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-days", "2",
             "-copy_extensions", "copy", "-out", "node.crt")  # fmt: skip

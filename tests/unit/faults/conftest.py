@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -104,7 +105,15 @@ def run_module() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(
             [
                 str(Path(sys.executable).parent / "ansible"),
-                *("localhost", "-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"),
+                *(
+                    "localhost",
+                    "-i",
+                    "localhost,",
+                    "-c",
+                    "local",
+                    "-e",
+                    json.dumps({"ansible_python_interpreter": sys.executable}),
+                ),
                 *("-m", f"halab.faults.{name}", "-a", parameters),
             ],
             cwd=root,

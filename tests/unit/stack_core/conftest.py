@@ -89,11 +89,14 @@ def run_tasks(tmp_path: Path) -> RunTasks:
             **os.environ,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+            "ANSIBLE_STDOUT_CALLBACK": "results",
+            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback"),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         }
-        command = [program, "-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"]
+        # As JSON, because key=value is split at the spaces of a path.
+        interpreter = json.dumps({"ansible_python_interpreter": sys.executable})
+        command = [program, "-i", "localhost,", "-c", "local", "-e", interpreter]
         return PlaybookResult(
             subprocess.run(
                 [*command, *options, "play.yml"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import shutil
 import signal
@@ -117,7 +118,8 @@ def render(files: Sequence[File], folder: Path) -> None:
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
     }
-    interpreter = f"ansible_python_interpreter={sys.executable}"
+    # As JSON, because key=value is split at the spaces of a path.
+    interpreter = json.dumps({"ansible_python_interpreter": sys.executable})
     command = [program, "-i", "localhost,", "-c", "local", "-e", interpreter, str(playbook)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=110)
     assert done.returncode == 0, done.stdout + done.stderr
