@@ -59,7 +59,7 @@ class JsonEndpoint:
             text = response.read()
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            what = f"no answer within {within_s:g} s" if isinstance(error, TimeoutError) else _words(error)
+            what = f"no answer within {within_s:.3g} s" if isinstance(error, TimeoutError) else _words(error)
             raise HttpError(f"{method} https://{self.name}{path}: {what}") from None
         try:
             return response.status, json.loads(text) if text else None

@@ -26,12 +26,18 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self._tasks: list[dict[str, Any]] = []
 
-    def _keep(self, result: Any, **_options: Any) -> None:
+    def _keep(self, result: Any, *, failed: bool) -> None:
         name, host = result._task.get_name(), result._host.get_name()
         said = json.loads(self._dump_results(result._result, indent=0, keep_invocation=True))
-        self._tasks.append({"task": {"name": name}, "hosts": {host: {"failed": result.is_failed(), **said}}})
+        self._tasks.append({"task": {"name": name}, "hosts": {host: {"failed": failed, **said}}})
 
-    v2_runner_on_ok = v2_runner_on_failed = v2_runner_on_skipped = v2_runner_on_unreachable = _keep
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._keep(result, failed=False)
+
+    v2_runner_on_skipped = v2_runner_on_ok
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: ARG002
+        self._keep(result, failed=True)
 
     def v2_playbook_on_stats(self, _stats: Any) -> None:
         self._display.display(json.dumps({"plays": [{"tasks": self._tasks}]}, indent=4))
