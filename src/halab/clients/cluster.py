@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from halab.clients.postgres import Connection, OperationFailed, Target
-from halab.errors import HalabError
+from halab.errors import HalabError, InputError, Problem
 from halab.inventory import Cluster, PatroniMember
 
 LOOK_WITHIN_S = 2.0
@@ -50,6 +50,23 @@ def leader_connection(cluster: Cluster, *, application: str) -> tuple[PatroniMem
     for _, _, other in found[:-1]:
         other.close()
     return found[-1][1], found[-1][2]
+
+
+def require_access(cluster: Cluster) -> None:
+    """Raises InputError when a server refuses the superuser's password, NoLeader when there is no leader to ask."""
+    try:
+        _, leader = leader_connection(cluster, application="halab")
+    except NoLeader as error:
+        if "connect-authentication" not in str(error):
+            raise
+        problem = Problem(
+            "patroni_superuser_password",
+            None,
+            f"is not the password of user {cluster.patroni.superuser} on these servers",
+            f"Remove it to use the one in {cluster.state_dir / 'secrets.yml'}, or set the right one.",
+        )
+        raise InputError(str(cluster.inventory), [problem]) from error
+    leader.close()
 
 
 _TIMELINE_IF_PRIMARY = """

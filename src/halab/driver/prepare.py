@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from halab import scenario as scenarios
+from halab.clients.cluster import require_access
 from halab.driver import consent, site
 from halab.driver.locks import Lock
 from halab.driver.progress import Progress
@@ -86,6 +87,7 @@ def prepared(request: Request, progress: Progress) -> Iterator[Prepared]:
         except PlayFailed as error:
             fix = "Mend it first: `halab status` shows it, `halab up` provisions it again."
             raise Refused(f"the cluster is not healthy, so a drill would prove nothing. {fix}\n{error}") from error
+        require_access(cluster)
         # Seeds need to differ, not to be unpredictable.
         seed = random.randrange(SEEDS) if request.seed is None else request.seed  # noqa: S311
         yield Prepared(site=where, cluster=cluster, scenario=what, seed=seed, command=request.command, lock=lock)

@@ -13,6 +13,7 @@ from halab.report.recording import Recording
 
 _LINES_PER_NODE = 300
 _LINES_BEFORE = 60
+_LINES_AFTER = 200
 _LINE_LENGTH = 400
 _PAGE_BUDGET = 600_000
 """Characters of log on one page, shared by all nodes."""
@@ -24,7 +25,7 @@ _TROUBLE = re.compile(
 )
 _CHANGE = re.compile(
     r"\b(?:promot\w+|demot\w+|switch-master|odown|sdown|failover|switchover|rewind\w*|became leader|lost leader|"
-    r"elected|acquired session lock|new timeline|MASTER STATE|BACKUP STATE|is (?:UP|DOWN))\b",
+    r"elected|acquired session lock|new timeline|(?-i:(?:MASTER|BACKUP) STATE|is (?:UP|DOWN)))\b",
     re.I,
 )
 
@@ -69,7 +70,10 @@ def _excerpt(run_dir: Path, file: Path, recording: Recording, around_s: float | 
 
 
 class _Window:
-    """The lines around a time out of a stream of any length: mostly those after it, for they show its consequences."""
+    """The lines around a time out of a stream of any length: mostly those after it, for they show its consequences.
+
+    Where the lines after it are too many, the last places are kept for later changes of role.
+    """
 
     def __init__(self, around_s: float | None) -> None:
         self.total = 0
@@ -81,13 +85,13 @@ class _Window:
         self.total += 1
         if not self._after and (self._around_s is None or line.at is None or line.at < self._around_s):
             self._before.append(line)
-        elif len(self._after) < _LINES_PER_NODE:
+        elif len(self._after) < (_LINES_PER_NODE - _LINES_BEFORE if line.mark == "change" else _LINES_AFTER):
             self._after.append(line)
 
     @property
     def chosen(self) -> list[LogLine]:
-        room = max(_LINES_PER_NODE - len(self._after), _LINES_BEFORE)
-        return [*list(self._before)[-room:], *self._after][:_LINES_PER_NODE]
+        room = _LINES_PER_NODE - len(self._after)
+        return [*list(self._before)[-room:], *self._after]
 
 
 def _within(lines: Iterable[LogLine], budget: int) -> list[LogLine]:

@@ -28,8 +28,17 @@ def test_lines_around_the_fault_are_kept_mostly_those_after_it(tmp_path: Path) -
     written(tmp_path, "pg1.log", [f"{journal(n / 10)} line {n}" for n in range(5000)])
     [found] = logs.excerpts(tmp_path, TIED, 200.0)
     assert (found.node, found.total, len(found.lines)) == ("pg1", 5000, 300)
-    assert found.lines[0].at == pytest.approx(194.0)
-    assert found.lines[-1].at == pytest.approx(223.9)
+    assert found.lines[0].at == pytest.approx(190.0)
+    assert found.lines[-1].at == pytest.approx(219.9)
+
+
+def test_a_promotion_long_after_the_fault_is_kept(tmp_path: Path) -> None:
+    lines = [f"{journal(n / 10)} line {n}" for n in range(5000)]
+    lines[4500] += " promoted self to leader"
+    written(tmp_path, "pg1.log", lines)
+    [found] = logs.excerpts(tmp_path, TIED, 200.0)
+    assert found.lines[-1].text.endswith("promoted self to leader")
+    assert len(found.lines) == 300
 
 
 def test_a_log_that_ends_at_the_fault_shows_what_led_to_it(tmp_path: Path) -> None:
@@ -61,7 +70,9 @@ def test_times_of_the_usual_forms_are_tied_to_the_axis(tmp_path: Path, stamp: st
     [
         ("FATAL: the database system is starting up", "trouble"),
         ("promoted self to leader by acquiring session lock", "change"),
+        ("Keepalived_vrrp: (main) Entering MASTER STATE", "change"),
         ("no action. I am (pg1), a secondary", ""),
+        ("Caching the disconnected master state.", ""),
     ],
 )
 def test_trouble_and_changes_of_role_are_marked(tmp_path: Path, text: str, mark: str) -> None:

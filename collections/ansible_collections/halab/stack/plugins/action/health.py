@@ -42,6 +42,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             problems += health.redis_problems(seen)
         result.update(changed=False, healthy=not problems, problems=problems)
         if problems and options["required"]:
+            if any("certificate expired" in problem or "certificate has expired" in problem for problem in problems):
+                problems.append("certificates: one has expired; playbooks/provision.yml renews those that are due")
             result["failed"] = True
             result["msg"] = f"the cluster is not healthy, {len(problems)} problem(s):" + "".join(
                 f"\n  {problem}" for problem in problems
