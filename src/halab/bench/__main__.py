@@ -8,6 +8,7 @@ import click
 
 from halab.bench.failover import Result, measure
 from halab.bench.nodes import NodeCost, idle_costs
+from halab.bench.plays import play
 from halab.bench.stages import Stage, drill, provisioning
 from halab.bench.table import document
 from halab.errors import HalabError
@@ -36,6 +37,8 @@ def main(inventories: tuple[str, ...], cold: bool, profiles: tuple[str, ...], fa
             stages.append(drill(ROOT, inventory))
             click.echo(f"{inventory.name}: drill: {stages[-1].play.timing.wall:.1f} s")
             output.write_text(document(stages, costs, results), encoding="utf-8")
+            if number:  # idle machines would cost processor time during the failovers
+                play(ROOT, inventory, "destroy")
         if failovers:
             for result in measure(ROOT, ROOT / inventories[0], profiles=list(profiles), runs=failovers):
                 results.append(result)

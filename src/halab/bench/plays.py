@@ -13,9 +13,7 @@ from pathlib import Path
 from halab.bench.stopwatch import Timing, stopwatch
 from halab.errors import HalabError
 
-RECAP = re.compile(
-    r"^(?P<host>\S+)\s+: ok=(?P<ok>\d+)\s+changed=(?P<changed>\d+).*failed=(?P<failed>\d+)", re.MULTILINE
-)
+RECAP = re.compile(r"^(?P<host>\S+)\s+: ok=(?P<ok>\d+)\s+changed=", re.MULTILINE)
 ROLES = re.compile(r"^ROLES (?P<json>\{.*\})$", re.MULTILINE)
 
 
@@ -29,7 +27,7 @@ class Play:
 
     timing: Timing
     tasks: dict[str, int]
-    changed: int
+    changed: tuple[str, ...]
     roles: dict[str, float] = field(default_factory=dict)
 
 
@@ -56,6 +54,17 @@ def play(root: Path, inventory: Path, playbook: str, *options: str) -> Play:
     return Play(
         timing=timing,
         tasks={match["host"]: int(match["ok"]) for match in recap},
-        changed=sum(int(match["changed"]) for match in recap),
+        changed=_changed(done.stdout),
         roles=json.loads(roles["json"]) if roles else {},
     )
+
+
+def _changed(output: str) -> tuple[str, ...]:
+    """Each task that changed a host, with the host."""
+    found, task = [], ""
+    for line in output.splitlines():
+        if line.startswith(("TASK [", "RUNNING HANDLER [")):
+            task = line.rstrip("* ")
+        elif line.startswith("changed: ["):
+            found.append(f"{task} {line}")
+    return tuple(found)

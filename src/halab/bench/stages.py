@@ -37,7 +37,7 @@ def provisioning(root: Path, inventory: Path, *, cold: bool) -> Iterator[Stage]:
     yield Stage(name, "provision", play(root, inventory, "provision"))
     again = play(root, inventory, "provision")
     if again.changed:
-        raise BenchError(f"{name}: a second provision changed {again.changed} things")
+        raise BenchError(f"{name}: a second provision changed something:\n" + "\n".join(again.changed))
     yield Stage(name, "provision again", again)
     yield Stage(name, "create again", play(root, inventory, "create"))
     yield Stage(name, "verify", play(root, inventory, "verify"))
@@ -50,7 +50,7 @@ def drill(root: Path, inventory: Path) -> Stage:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
-    return Stage(inventory.name, "drill primary-failure", Play(timing=timing, tasks={}, changed=0))
+    return Stage(inventory.name, "drill primary-failure", Play(timing=timing, tasks={}, changed=()))
 
 
 def _forget_images(root: Path, inventory: Path) -> None:

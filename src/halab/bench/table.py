@@ -48,7 +48,7 @@ def _stages(stages: Sequence[Stage]) -> str:
             (
                 stage.inventory, stage.name, f"{mark}{timing.wall:.1f}", f"{mark}{timing.busy:.1f}",
                 f"{timing.controller:.1f}", f"{timing.steal:.1f}", tasks, sum(stage.play.tasks.values()),
-                stage.play.changed,
+                len(stage.play.changed),
             )
         )  # fmt: skip
     header = (

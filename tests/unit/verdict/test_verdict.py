@@ -39,7 +39,7 @@ def test_nothing_holds_for_what_is_not_a_number() -> None:
     assert not any(Bound(comparison, 5).holds(float("nan")) for comparison in Comparison)
 
 
-@pytest.mark.parametrize("statuses", product(Status, repeat=3))
+@pytest.mark.parametrize("statuses", list(product(Status, repeat=3)))
 def test_the_worst_decides(statuses: tuple[Status, ...]) -> None:
     expected = BAD if BAD in statuses else OPEN if OPEN in statuses else V
     assert compose(statuses) is expected
