@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from halab.bench.failover import Result, measure
-from halab.bench.nodes import NodeCost, idle_costs
+from halab.bench.nodes import idle_costs
 from halab.bench.plays import play
 from halab.bench.stages import Stage, drill, provisioning
-from halab.bench.table import document
+from halab.bench.table import Document
 from halab.errors import HalabError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -18,35 +18,52 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @click.command()
 @click.option("-i", "--inventory", "inventories", multiple=True, default=("inventories/minimal", "inventories/lab"))
+@click.option("--steps/--no-steps", default=True, help="Measure image, machines, provisioning, drill and idle cost.")
 @click.option("--cold/--cached", default=True, help="Build the image anew first.")
-@click.option("--profile", "profiles", multiple=True, default=("fast", "default", "upstream"))
 @click.option("--failovers", default=5, help="Runs of each failover case; 0 leaves them out.")
+@click.option("--profile", "profiles", multiple=True, default=("fast", "default", "upstream"))
 @click.option("--output", type=click.Path(path_type=Path), default=ROOT / "docs" / "benchmarks.md")
-def main(inventories: tuple[str, ...], cold: bool, profiles: tuple[str, ...], failovers: int, output: Path) -> None:  # noqa: FBT001
-    """Measure image, machines, provisioning, drill, idle cost and failover times, and write the table."""
-    stages: list[Stage] = []
-    costs: dict[str, list[NodeCost]] = {}
-    results: list[Result] = []
+def main(
+    inventories: tuple[str, ...],
+    steps: bool,  # noqa: FBT001 (click passes options by name)
+    cold: bool,  # noqa: FBT001
+    failovers: int,
+    profiles: tuple[str, ...],
+    output: Path,
+) -> None:
+    """Measure, and replace the sections of the document that were measured."""
+    paper = Document(output)
     try:
-        for number, name in enumerate(inventories):
-            inventory = ROOT / name
-            for stage in provisioning(ROOT, inventory, cold=cold and number == 0):
-                stages.append(stage)
-                click.echo(f"{stage.inventory}: {stage.name}: {stage.play.timing.wall:.1f} s")
-            costs[inventory.name] = idle_costs(ROOT, inventory)
-            stages.append(drill(ROOT, inventory))
-            click.echo(f"{inventory.name}: drill: {stages[-1].play.timing.wall:.1f} s")
-            output.write_text(document(stages, costs, results), encoding="utf-8")
-            if number:  # idle machines would cost processor time during the failovers
-                play(ROOT, inventory, "destroy")
+        if steps:
+            _steps(paper, [ROOT / name for name in inventories], cold=cold)
         if failovers:
-            for result in measure(ROOT, ROOT / inventories[0], profiles=list(profiles), runs=failovers):
-                results.append(result)
-                click.echo(f"{result.case}: median {result.median_s:.1f} s, worst {result.worst_s:.1f} s")
-                output.write_text(document(stages, costs, results), encoding="utf-8")
+            _failovers(paper, ROOT / inventories[0], list(profiles), failovers)
     except HalabError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"written: {output}")
+
+
+def _steps(paper: Document, inventories: list[Path], *, cold: bool) -> None:
+    stages: list[Stage] = []
+    for number, inventory in enumerate(inventories):
+        for stage in provisioning(ROOT, inventory, cold=cold and number == 0):
+            stages.append(stage)
+            click.echo(f"{stage.inventory}: {stage.name}: {stage.play.timing.wall:.1f} s")
+        costs = idle_costs(ROOT, inventory)
+        stages.append(drill(ROOT, inventory))
+        click.echo(f"{inventory.name}: drill: {stages[-1].play.timing.wall:.1f} s")
+        paper.stages(stages)
+        paper.costs(inventory.name, costs)
+        if number:  # idle machines would cost processor time during the failovers
+            play(ROOT, inventory, "destroy")
+
+
+def _failovers(paper: Document, inventory: Path, profiles: list[str], runs: int) -> None:
+    results: list[Result] = []
+    for result in measure(ROOT, inventory, profiles=profiles, runs=runs):
+        results.append(result)
+        click.echo(f"{result.case}: median {result.median_s:.1f} s, worst {result.worst_s:.1f} s")
+        paper.failovers(results)
 
 
 if __name__ == "__main__":

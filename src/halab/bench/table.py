@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from halab.bench.failover import Result
 from halab.bench.nodes import NodeCost
@@ -25,17 +26,32 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(f"| {line} |" for line in lines) + "\n"
 
 
-def document(stages: Sequence[Stage], costs: dict[str, list[NodeCost]], failovers: Sequence[Result]) -> str:
-    """The whole document."""
-    facts = ", ".join(f"{name} {value}" for name, value in machine_facts().items())
-    parts = [HEAD, f"Measured {datetime.now(UTC):%Y-%m-%d} on: {facts}.\n"]
-    if stages:
-        parts += ["## Steps\n", _stages(stages), "## Roles\n", _roles(stages)]
-    if failovers:
-        parts += ["## Write outage seen by clients\n", _failovers(failovers)]
-    for inventory, nodes in costs.items():
-        parts += [f"## An idle node of {inventory}\n", _costs(nodes)]
-    return "\n".join(parts)
+class Document:
+    """The document, section by section: what was not measured this time stays as it was measured before."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def stages(self, stages: Sequence[Stage]) -> None:
+        """Replace the sections about steps and roles."""
+        self._replace("Steps", _stages(stages))
+        self._replace("Roles", _roles(stages))
+
+    def failovers(self, results: Sequence[Result]) -> None:
+        """Replace the section about outages."""
+        self._replace("Write outage seen by clients", _failovers(results))
+
+    def costs(self, inventory: str, nodes: Sequence[NodeCost]) -> None:
+        """Replace the section about idle nodes of an inventory."""
+        self._replace(f"An idle node of {inventory}", _costs(nodes))
+
+    def _replace(self, title: str, body: str) -> None:
+        text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+        parts = dict(section.split("\n", 1) for section in text.split("\n## ")[1:])
+        facts = ", ".join(f"{name} {value}" for name, value in machine_facts().items())
+        parts[title] = f"\nMeasured {datetime.now(UTC):%Y-%m-%d} on: {facts}.\n\n{body}"
+        sections = [f"\n## {name}\n{content.rstrip()}\n" for name, content in parts.items()]
+        self._path.write_text(HEAD + "".join(sections), encoding="utf-8")
 
 
 def _stages(stages: Sequence[Stage]) -> str:

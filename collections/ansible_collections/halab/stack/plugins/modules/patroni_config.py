@@ -109,9 +109,7 @@ def converge(api: Api, parameters: Mapping[str, Any], *, check_mode: bool) -> di
     patch = difference(live, parameters["config"], owned=parameters["owned"])
     if patch and not check_mode:
         api.send("PATCH", leader, "/config", patch)
-        left = difference(dict(api.read(leader, "/config")), parameters["config"], owned=parameters["owned"])
-        if left:
-            raise PatroniError(f"Patroni did not keep the declared configuration; still different: {left}")
+        _await_kept(api, leader, parameters)
         # Nothing but PostgreSQL's own settings can need a restart.
         if "postgresql" in patch:
             _await_members(api, endpoints, within_s=within_s)
@@ -131,6 +129,20 @@ def _await_standbys(api: Api, endpoints: list[str], wanted: int, *, within_s: fl
         return "" if found >= wanted else "; ".join(status.in_words() for status in statuses)
 
     await_none(missing, within_s=within_s, what=f"{wanted} synchronous standby(s)")
+
+
+def _await_kept(api: Api, leader: str, parameters: Mapping[str, Any]) -> None:
+    """Patroni drops some values without a word, so what it kept is read back.
+
+    GET /config answers from the member's copy of etcd, which follows a little later, and a whole loop later when its
+    watch was cut by a restart of an etcd member.
+    """
+
+    def missing() -> str:
+        left = difference(dict(api.read(leader, "/config")), parameters["config"], owned=parameters["owned"])
+        return f"still different: {left}" if left else ""
+
+    await_none(missing, within_s=parameters["within_s"], what="Patroni to keep the declared configuration")
 
 
 def _await_members(api: Api, endpoints: list[str], *, within_s: float) -> None:
