@@ -38,8 +38,10 @@ class Document:
         self._replace("Roles", _roles(stages))
 
     def failovers(self, results: Sequence[Result]) -> None:
-        """Replace the section about outages."""
-        self._replace("Write outage seen by clients", _failovers(results))
+        """Replace the sections about outages of the profiles that were measured."""
+        for profile in dict.fromkeys(result.case.profile for result in results):
+            mine = [result for result in results if result.case.profile == profile]
+            self._replace(f"Write outage seen by clients, profile {profile}", _failovers(mine))
 
     def costs(self, inventory: str, nodes: Sequence[NodeCost]) -> None:
         """Replace the section about idle nodes of an inventory."""
