@@ -136,3 +136,15 @@ def templates_say_who_wrote_them(root: Path) -> list[str]:
                 wanted = "{{ ansible_managed | comment }} or {# No managed line: the reason #}"
                 problems.append(f"{path.relative_to(root)}: does not start with {wanted}")
     return problems
+
+
+def templates_order_their_sets(root: Path) -> list[str]:
+    """A set has another order in every run: a template that prints one unsorted changes its file at random."""
+    unsorted = re.compile(r"\|\s*(difference|intersect|union|symmetric_difference)\b(?!.*\|\s*(sort|length)\b)")
+    return [
+        f"{path.relative_to(root)}:{number}: sort what {found[1]} gives"
+        for role in roles(root)
+        for path in sorted((role / "templates").rglob("*.j2"))
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if (found := unsorted.search(line))
+    ]

@@ -15,6 +15,7 @@ RULES = [
     rules_roles.roles_do_not_know_the_inventory,
     rules_roles.facts_are_not_injected,
     rules_roles.only_own_collections,
+    rules_roles.templates_order_their_sets,
     rules_roles.templates_say_who_wrote_them,
 ]
 

@@ -59,6 +59,8 @@ DEFECTS = [
            append="- ansible.posix.sysctl:\n    name: a\n"),
     Defect(rules_roles.templates_say_who_wrote_them, ROLE / "templates/more.conf.j2", "more.conf.j2: does not start",
            append="listen 1\n"),
+    Defect(rules_roles.templates_order_their_sets, ROLE / "templates/more.conf.j2", "sort what difference",
+           append="{% for one in all | difference(mine) %}\n"),
     Defect(rules_plugins.are_documented, MODULE, "machines (module): no EXAMPLES",
            replace=("EXAMPLES = ", "SAMPLES = ")),
     Defect(rules_plugins.are_documented, MODULE, "machines (module): no licence line",
