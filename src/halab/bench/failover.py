@@ -16,7 +16,7 @@ from statistics import median
 from halab.bench.plays import BenchError, play
 from halab.bench.stopwatch import stopwatch
 from halab.bench.writers import lost, writing
-from halab.clients.etcd import EtcdEndpoint
+from halab.clients.etcd import EtcdEndpoint, KeyValue
 from halab.clients.http import client_context
 from halab.clients.patroni import PatroniEndpoint
 from halab.errors import HalabError
@@ -30,6 +30,7 @@ OUTAGE_WITHIN_S = 90.0
 WHOLE_WITHIN_S = 180.0
 WARM_UP_S = 3.0
 LEAST_OUTAGE_S = 0.3  # shorter gaps are the writers' own pauses
+RENEWED_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,18 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Blow:
+    """What happens to the cluster, ready to happen at once, and how it is made good afterwards."""
+
+    strike: Callable[[], None]
+    mend: Callable[[], None] = lambda: None
+
+
+# Name of the primary and how far the leader's loop shall be (0 to 1) when it is struck.
+Event = Callable[["Bed", str, float], Blow]
+
+
+@dataclass(frozen=True, slots=True)
 class Bed:
     """The cluster under test and what breaks and looks at it."""
 
@@ -79,6 +92,19 @@ class Bed:
                 continue
         raise BenchError("no member says that it is primary")
 
+    def state(self, name: str) -> KeyValue:
+        """What Patroni keeps in etcd under a name such as config or status. Raises BenchError, HttpError."""
+        patroni = self.cluster.patroni
+        key = f"{patroni.namespace.rstrip('/')}/{patroni.scope}/{name}"
+        endpoint = EtcdEndpoint(self.cluster.etcd, self.cluster.etcd.members[0], self.context)
+        try:
+            found = endpoint.get(key, serializable=True, within_s=LOOK_WITHIN_S)
+        finally:
+            endpoint.close()
+        if found is None:
+            raise BenchError(f"etcd has no key {key}, so the leader's loop cannot be followed")
+        return found
+
     def whole(self) -> bool:
         """Does playbooks/verify.yml find nothing wrong?"""
         return self.ansible("ansible-playbook", "playbooks/verify.yml").returncode == 0
@@ -95,17 +121,21 @@ class Bed:
             cwd=self.root, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
-    def power(self, verb: str, host: str) -> None:
-        """Turn a machine's power switch, as the inventory names it. Raises BenchError."""
+    def switch(self, verb: str, host: str) -> Callable[[], None]:
+        """A machine's power switch, as the inventory names it. Raises BenchError, also when it is turned."""
         answer = self.ansible("ansible-inventory", "--host", host)
-        switch = json.loads(answer.stdout).get("machine_power", {}).get(verb)
-        if not switch:
+        command = json.loads(answer.stdout).get("machine_power", {}).get(verb)
+        if not command:
             raise BenchError(
                 f"machine_power.{verb}: {host} has none, so its power cannot be cut. Use a lab's inventory."
             )
-        done = subprocess.run(switch, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise BenchError(f"{' '.join(switch)}: {done.stderr.strip()}")
+
+        def turn() -> None:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise BenchError(f"{' '.join(command)}: {done.stderr.strip()}")
+
+        return turn
 
 
 def measure(root: Path, inventory: Path, *, profiles: list[str], runs: int) -> Iterator[Result]:
@@ -126,33 +156,34 @@ def measure(root: Path, inventory: Path, *, profiles: list[str], runs: int) -> I
         play(root, inventory, "provision")
 
 
-def _case(bed: Bed, case: Case, runs: int, event: Callable[[Bed, str], Callable[[], None]]) -> Result:
+def _case(bed: Bed, case: Case, runs: int, event: Event) -> Result:
     outages, missing = [], 0
     with stopwatch() as timing:
-        for _ in range(runs):
+        for number in range(runs):
             eventually(bed.whole, within_s=WHOLE_WITHIN_S, what="the cluster to be whole", every_s=1)
             if case.etcd_leader_dies is not None:
                 place_etcd_leader(bed, on_leader=case.etcd_leader_dies)
-            outage, gone = _run(bed, event)
+            outage, gone = _run(bed, event, (number + 0.5) / runs)
             outages.append(outage)
             missing += gone
     return Result(case, tuple(outages), missing, timing.steal)
 
 
-def _run(bed: Bed, event: Callable[[Bed, str], Callable[[], None]]) -> tuple[float, int]:
+def _run(bed: Bed, event: Event, phase: float) -> tuple[float, int]:
     """One outage in seconds and the acknowledged writes that were lost in it."""
     with writing(bed.cluster) as (writers, own):
         time.sleep(WARM_UP_S)  # the steady state that the outage is seen against
-        primary, since = bed.primary(), time.monotonic()
-        mend = event(bed, primary)
+        blow = event(bed, bed.primary(), phase)
+        since = time.monotonic()
         try:
+            blow.strike()
             eventually(
                 lambda: writers.resumed(since, after_gap_s=LEAST_OUTAGE_S) and time.monotonic() - since > WARM_UP_S,
                 within_s=OUTAGE_WITHIN_S,
                 what="acknowledged writes after the event",
             )
         finally:
-            mend()
+            blow.mend()
         outage = writers.outage_s(since) or 0.0
     eventually(bed.whole, within_s=WHOLE_WITHIN_S, what="the cluster to be whole", every_s=1)
     missing = lost(bed.cluster, own, writers)
@@ -160,25 +191,40 @@ def _run(bed: Bed, event: Callable[[Bed, str], Callable[[], None]]) -> tuple[flo
     return outage, missing
 
 
-def _power_loss(bed: Bed, primary: str) -> Callable[[], None]:
-    bed.power("off", primary)
-    return lambda: bed.power("on", primary)
+def _power_loss(bed: Bed, primary: str, phase: float) -> Blow:
+    """The age of the lease decides the outage, so runs are spread evenly over the leader's loop, not left to chance."""
+    blow = Blow(bed.switch("off", primary), bed.switch("on", primary))
+    loop_wait_s = float(json.loads(bed.state("config").value)["loop_wait"])
+    # It then writes its position too, which the writers keep moving.
+    before = bed.state("status").mod_revision
+    eventually(
+        lambda: bed.state("status").mod_revision != before,
+        within_s=RENEWED_WITHIN_S,
+        what="the leader to renew its lease",
+    )
+    time.sleep(phase * loop_wait_s)
+    return blow
 
 
-def _postmaster_kill(bed: Bed, primary: str) -> Callable[[], None]:
+def _postmaster_kill(bed: Bed, primary: str, _phase: float) -> Blow:
     """SIGKILL to the postmaster, whose pid is the first line of its pid file (PostgreSQL manual, postmaster.pid)."""
-    script = "kill -KILL $(head -n 1 /srv/data/postgresql/*/*/postmaster.pid)"
-    done = bed.ansible("ansible", primary, "-b", "-m", "ansible.builtin.shell", "-a", script)
-    if done.returncode != 0:
-        raise BenchError(f"{primary}: the postmaster could not be killed: {done.stdout[-500:]}")
-    return lambda: None
+
+    def strike() -> None:
+        script = "kill -KILL $(head -n 1 /srv/data/postgresql/*/*/postmaster.pid)"
+        done = bed.ansible("ansible", primary, "-b", "-m", "ansible.builtin.shell", "-a", script)
+        if done.returncode != 0:
+            raise BenchError(f"{primary}: the postmaster could not be killed: {done.stdout[-500:]}")
+
+    return Blow(strike)
 
 
-def _switchover(bed: Bed, primary: str) -> Callable[[], None]:
-    done = bed.ansible("ansible-playbook", "playbooks/faults/switchover.yml")
-    if done.returncode != 0:
-        raise BenchError(f"{primary}: no switchover: {done.stdout[-1500:]}")
-    return lambda: None
+def _switchover(bed: Bed, primary: str, _phase: float) -> Blow:
+    def strike() -> None:
+        done = bed.ansible("ansible-playbook", "playbooks/faults/switchover.yml")
+        if done.returncode != 0:
+            raise BenchError(f"{primary}: no switchover: {done.stdout[-1500:]}")
+
+    return Blow(strike)
 
 
 def place_etcd_leader(bed: Bed, *, on_leader: bool) -> None:

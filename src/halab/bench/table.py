@@ -96,7 +96,8 @@ def _failovers(failovers: Sequence[Result]) -> str:
         for result in failovers
     ]  # fmt: skip
     header = ("profile", "event", "etcd leader", "runs", "median", "worst", "acknowledged writes lost", "steal")
-    return table(header, rows)
+    note = "Machines are killed at instants spread evenly over the leader's loop, because the age of its lease decides."
+    return f"{table(header, rows)}\n{note}\n"
 
 
 def _costs(nodes: Sequence[NodeCost]) -> str:

@@ -129,7 +129,7 @@ def test_a_machine_that_is_off_already_is_refused(arguments: Arguments, machine:
 
 def test_a_second_fault_of_the_kind_on_the_target_is_refused(arguments: Arguments) -> None:
     act(arguments(), check_mode=False)
-    with pytest.raises(FaultError, match=r"fault drill-1 \(power\) is acting on it"):
+    with pytest.raises(FaultError, match=r"fault drill-1 \(power on pg1\) is acting on it"):
         act(arguments(id="drill-2"), check_mode=False)
     with pytest.raises(FaultError, match="in use by fault power on pg1"):
         act(arguments(host="pg2"), check_mode=False)

@@ -19,6 +19,7 @@ from ansible_collections.halab.faults.plugins.module_utils.clock import Stamp
 from ansible_collections.halab.faults.plugins.module_utils.probes import Probe
 
 VERSION = 1
+NODE_DIRECTORY = "/var/lib/halab/ledger"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _JOURNAL_LINES = 200
 
@@ -34,7 +35,7 @@ class Entry:
     """A fault that was, or is about to be, injected, and everything needed to take it back without its author.
 
     `undo` is run in order and must be harmless when there is nothing to undo; `gone` are the probes that must then hold
-    within `gone_within_s` seconds.
+    within `gone_within_s` seconds. `exclusive` is what no other entry may claim.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Entry:
     gone_within_s: float
     cluster: str = ""
     run: str = ""
+    exclusive: str = ""
 
     def dump(self) -> dict[str, Any]:
         return {
@@ -56,6 +58,7 @@ class Entry:
             "target": self.target,
             "cluster": self.cluster,
             "run": self.run,
+            "exclusive": self.exclusive,
             "created": self.created.dump(),
             "expires": self.expires.dump(),
             "undo": [list(argv) for argv in self.undo],
@@ -74,6 +77,7 @@ class Entry:
             target=str(data["target"]),
             cluster=str(data["cluster"]),
             run=str(data["run"]),
+            exclusive=str(data["exclusive"]),
             created=Stamp.load(data["created"]),
             expires=Stamp.load(data["expires"]),
             undo=tuple(tuple(str(word) for word in argv) for argv in data["undo"]),

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.halab.faults.plugins.module_utils import guardian
+from ansible_collections.halab.faults.plugins.module_utils import boot, guardian
+from ansible_collections.halab.faults.plugins.module_utils.agent import Agent
 from ansible_collections.halab.faults.plugins.module_utils.clock import Stamp
 from ansible_collections.halab.faults.plugins.module_utils.healing import LOCK_MARGIN_S, Healing, heal, heal_locked
 from ansible_collections.halab.faults.plugins.module_utils.ledger import Argv, Entry, Ledger
@@ -27,6 +28,10 @@ class Plan:
     `inject` and `undo` are commands run in order; `undo` must be harmless when there is nothing to undo. The probes
     `observed` prove the effect within `observed_within_s` seconds, the probes `gone` its absence, before the injection
     and within `gone_within_s` seconds of the heal.
+
+    `parts` are the agent's modules whose commands occur in it. `exclusive` names what no two faults may act on at once;
+    by default the kind of fault with its target. `outlives_boot`: the effect stays when the machine restarts.
+    `measure` is called once the effect is proven; what it returns is the result's `achieved`.
     """
 
     id: str
@@ -41,6 +46,10 @@ class Plan:
     gone_within_s: float
     cluster: str = ""
     run: str = ""
+    parts: tuple[str, ...] = ()
+    exclusive: str = ""
+    outlives_boot: bool = False
+    measure: Callable[[], Mapping[str, Any]] | None = field(default=None, compare=False)
 
     def entry(self, created: Stamp) -> Entry:
         return Entry(
@@ -54,7 +63,13 @@ class Plan:
             gone_within_s=self.gone_within_s,
             cluster=self.cluster,
             run=self.run,
+            exclusive=self.claim,
         )
+
+    @property
+    def claim(self) -> str:
+        """What no other fault may act on meanwhile."""
+        return self.exclusive or f"{self.fault} {self.target}"
 
 
 def inject(plan: Plan, ledger: Ledger, *, check_mode: bool = False) -> dict[str, Any]:
@@ -69,12 +84,17 @@ def inject(plan: Plan, ledger: Ledger, *, check_mode: bool = False) -> dict[str,
         if unchanged is not None:
             return unchanged
         entry = plan.entry(Stamp.now())
+        agent = Agent(ledger.directory, plan.parts)
+        agent.install()
         ledger.write(entry)
         try:
-            guardian.arm(ledger, entry)
+            if plan.outlives_boot:
+                boot.arm(ledger, agent.argv("sweep", str(ledger.directory)))
+            guardian.arm(ledger, entry, agent.argv("guard", str(ledger.directory), entry.id))
         except BaseException:
             # Nothing was injected yet, so there is nothing to undo.
             ledger.remove(entry.id)
+            boot.disarm_when_empty(ledger)
             raise
         return _carry_out(plan, entry, ledger)
 
@@ -86,6 +106,7 @@ def heal_one(ledger: Ledger, entry_id: str, *, check_mode: bool = False) -> dict
         commands = [list(argv) for argv in entry.undo] if entry else []
         return _result(entry_id, "healed", changed=entry is not None, commands=commands)
     healing = heal(ledger, entry_id, by="module")
+    boot.disarm_when_empty(ledger)
     if healing.problem:
         raise FaultError(f"{entry_id} was not healed: {healing.problem}")
     return _healed(healing)
@@ -97,12 +118,16 @@ def _judge(plan: Plan, ledger: Ledger, *, check_mode: bool) -> dict[str, Any] | 
     if present is not None:
         result = _active(plan, present)
         if not check_mode and not guardian.alive(ledger, plan.id):
-            guardian.arm(ledger, present)
+            agent = Agent(ledger.directory, plan.parts)
+            agent.install()
+            guardian.arm(ledger, present, agent.argv("guard", str(ledger.directory), present.id))
         return result
+    if plan.outlives_boot and boot.impossible():
+        raise FaultError(f"{plan.fault} on {plan.target}: {boot.impossible()}. Nothing was changed.")
     for other in ledger.contents().entries:
-        if (other.fault, other.target) == (plan.fault, plan.target):
+        if other.exclusive == plan.claim:
             raise FaultError(
-                f"target = {plan.target!r}: fault {other.id} ({other.fault}) is acting on it until "
+                f"target = {plan.target!r}: fault {other.id} ({other.fault} on {other.target}) is acting on it until "
                 f"{other.expires.wall}. Heal that first."
             )
     untouched, evidence = await_all(plan.gone, within_s=_BEFORE_WITHIN_S)
@@ -144,6 +169,7 @@ def _carry_out(plan: Plan, entry: Entry, ledger: Ledger) -> dict[str, Any]:
         acting, evidence = await_all(plan.observed, within_s=plan.observed_within_s)
         observed_at = Stamp.now()
         if acting:
+            achieved = {"achieved": dict(plan.measure())} if plan.measure else {}
             return _result(
                 plan.id,
                 "injected",
@@ -157,9 +183,11 @@ def _carry_out(plan: Plan, entry: Entry, ledger: Ledger) -> dict[str, Any]:
                 observed_at=observed_at.dump(),
                 expires_at=entry.expires.dump(),
                 diff=_diff(plan),
+                **achieved,
             )
         problem = f"not observed within {plan.observed_within_s:g} s: {'; '.join(evidence)}"
     healing = heal_locked(ledger, plan.id, by="module")
+    boot.disarm_when_empty(ledger)
     after = f"It could not be undone either: {healing.problem}" if healing.problem else "It was undone."
     raise FaultError(f"{plan.fault} on {plan.target}: {problem}. {after}")
 

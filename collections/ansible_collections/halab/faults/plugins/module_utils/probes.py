@@ -21,7 +21,7 @@ Kind = Literal["output", "ssh"]
 class Probe:
     """One expectation.
 
-    ``output``: the command `argv` exits 0 and prints exactly `expected`.
+    ``output``: the command `argv` exits 0 and its first line is `expected`; further lines are evidence in words.
     ``ssh``: an SSH server at `argv` (address, port) answers (`expected` ``answers``) or does not (``silent``).
     """
 
@@ -83,7 +83,8 @@ def _observe_output(argv: Sequence[str]) -> tuple[str, str]:
     shown = " ".join(argv)
     if code != 0:
         return "", f"`{shown}` failed with code {code}: {err or out}"
-    return out, f"`{shown}` says {out}"
+    state, *words = out.splitlines() or [""]
+    return state, "; ".join(words) or f"`{shown}` says {state}"
 
 
 def _observe_ssh(argv: Sequence[str]) -> tuple[str, str]:

@@ -22,7 +22,7 @@ options:
   ledger_dir:
     description: Folder of the ledger. One that does not exist is an empty ledger.
     type: path
-    required: true
+    default: /var/lib/halab/ledger
   id:
     description: Heal this fault only.
     type: str
@@ -70,7 +70,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.halab.faults.plugins.module_utils.healing import Healing, heal
-from ansible_collections.halab.faults.plugins.module_utils.ledger import Entry, Ledger, LedgerError
+from ansible_collections.halab.faults.plugins.module_utils.ledger import NODE_DIRECTORY, Entry, Ledger, LedgerError
 
 
 def chosen(entry: Entry, parameters: dict[str, Any]) -> bool:
@@ -87,7 +87,7 @@ def healed(ledger: Ledger, entry: Entry) -> Healing:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "ledger_dir": {"type": "path", "required": True},
+            "ledger_dir": {"type": "path", "default": NODE_DIRECTORY},
             "id": {"type": "str"},
             "run": {"type": "str"},
             "cluster": {"type": "str"},

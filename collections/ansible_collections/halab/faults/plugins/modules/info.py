@@ -19,7 +19,7 @@ options:
   ledger_dir:
     description: Folder of the ledger. One that does not exist is an empty ledger.
     type: path
-    required: true
+    default: /var/lib/halab/ledger
 """
 
 EXAMPLES = r"""
@@ -62,11 +62,13 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.halab.faults.plugins.module_utils.guardian import alive
-from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger
+from ansible_collections.halab.faults.plugins.module_utils.ledger import NODE_DIRECTORY, Ledger
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"ledger_dir": {"type": "path", "required": True}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"ledger_dir": {"type": "path", "default": NODE_DIRECTORY}}, supports_check_mode=True
+    )
     ledger = Ledger(Path(module.params["ledger_dir"]))
     contents = ledger.contents()
     module.exit_json(
