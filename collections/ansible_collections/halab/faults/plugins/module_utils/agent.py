@@ -7,6 +7,7 @@ host offers are commands of it: `python3 -I <ledger>/.agent-<digest>.pyz COMMAND
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -15,7 +16,7 @@ import os
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,19 @@ class Agent:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+    @contextlib.contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """Have the archive for a look only: what was not there before is not there afterwards."""
+        made = [path for path in (self.path, self.directory, *self.directory.parents) if not path.exists()]
+        self.install()
+        try:
+            yield
+        finally:
+            for path in made:
+                # A folder that somebody else began to use meanwhile stays.
+                with contextlib.suppress(OSError):
+                    path.rmdir() if path.is_dir() else path.unlink()
 
     def _sources(self) -> dict[str, str]:
         return {part: _source(f"{_PACKAGE}.{part}") for part in dict.fromkeys((*_CORE, *self.parts))}

@@ -77,15 +77,16 @@ def inject(plan: Plan, ledger: Ledger, *, check_mode: bool = False) -> dict[str,
 
     Raises FaultError when it is refused (nothing was changed) or not observed (it was undone), LedgerError, OSError.
     """
+    agent = Agent(ledger.directory, plan.parts)
     if check_mode:
-        return _judge(plan, ledger, check_mode=True) or _planned(plan)
+        with agent.borrowed():
+            return _judge(plan, ledger, check_mode=True) or _planned(plan)
     with ledger.lock(plan.id, within_s=LOCK_MARGIN_S):
+        agent.install()
         unchanged = _judge(plan, ledger, check_mode=False)
         if unchanged is not None:
             return unchanged
         entry = plan.entry(Stamp.now())
-        agent = Agent(ledger.directory, plan.parts)
-        agent.install()
         ledger.write(entry)
         try:
             if plan.outlives_boot:
@@ -119,7 +120,6 @@ def _judge(plan: Plan, ledger: Ledger, *, check_mode: bool) -> dict[str, Any] | 
         result = _active(plan, present)
         if not check_mode and not guardian.alive(ledger, plan.id):
             agent = Agent(ledger.directory, plan.parts)
-            agent.install()
             guardian.arm(ledger, present, agent.argv("guard", str(ledger.directory), present.id))
         return result
     if plan.outlives_boot and boot.impossible():
