@@ -35,7 +35,9 @@ def detached(argv: Sequence[str], *, unit: str, description: str, restarted: boo
     if not SYSTEMD.is_dir() or os.geteuid() != 0:
         return list(argv)
     kept = [f"--setenv={name}={os.environ[name]}" for name in ("PATH", "HOME", "XDG_RUNTIME_DIR") if name in os.environ]
-    again = ["-p", "Restart=on-failure", "-p", "RestartSec=200ms", "-p", "StartLimitIntervalSec=0"]
+    # The limit ends a service that can never run again because its ledger was deleted under it.
+    limits = ("Restart=on-failure", "RestartSec=500ms", "StartLimitIntervalSec=60", "StartLimitBurst=60")
+    again = [word for limit in limits for word in ("-p", limit)]
     return [
         "systemd-run",
         "--quiet",
