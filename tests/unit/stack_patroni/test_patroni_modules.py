@@ -19,7 +19,7 @@ from ansible_collections.halab.stack.plugins.module_utils.patroni_dcs import (
 )
 from ansible_collections.halab.stack.plugins.module_utils.patroni_member import refuse_another
 from ansible_collections.halab.stack.plugins.modules.patroni_restart import ordered, refuse_unhealthy
-from ansible_collections.halab.stack.plugins.modules.patroni_switchover import choose
+from ansible_collections.halab.stack.plugins.modules.patroni_switchover import choose, found
 
 DECLARED = {"pg1": "10.0.0.1", "pg2": "10.0.0.2"}
 
@@ -177,6 +177,28 @@ def test_a_candidate_must_stream_and_exist() -> None:
         choose([leader(), replica("pg2")], {}, "pg9")
     with pytest.raises(PatroniError, match="candidate = any"):
         choose([leader(), dead("pg2")], {}, None)
+
+
+class Answers:
+    """Members whose state is another at each look; the last one stays."""
+
+    def __init__(self, *looks: list[Status]) -> None:
+        self.looks = list(looks)
+
+    def statuses(self, _endpoints: list[str]) -> list[Status]:
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+
+def test_a_candidate_is_awaited_while_the_leader_has_yet_to_name_one() -> None:
+    wanted = {"endpoints": [], "candidate": None, "within_s": 60.0}
+    quick = {**QUORUM, "loop_wait": 1}
+    later = Answers([leader(), replica("pg2")], [leader(), replica("pg2", quorum_standby=True)])
+    assert found(later, wanted, quick).name == "pg2"
+    never = Answers([leader(), replica("pg2")])
+    with pytest.raises(PatroniError, match="it must be a synchronous standby"):
+        found(never, {**wanted, "within_s": 0.3}, quick)
+    with pytest.raises(PatroniError, match="no member of this name answers"):
+        found(never, {**wanted, "candidate": "pg9"}, quick)
 
 
 def test_the_keys_of_a_scope() -> None:

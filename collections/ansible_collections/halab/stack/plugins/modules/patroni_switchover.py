@@ -117,7 +117,26 @@ def choose(statuses: Sequence[Status], config: Mapping[str, Any], wanted: str | 
     said = "; ".join(status.in_words() for status in statuses if wanted in (None, status.name))
     if wanted and not said:
         raise PatroniError(f"candidate = {wanted}: no member of this name answers; see the endpoints")
-    raise PatroniError(f"candidate = {wanted or 'any'}: it must be {need} to lead without loss; now: {said}")
+    raise NotYet(f"candidate = {wanted or 'any'}: it must be {need} to lead without loss; now: {said}")
+
+
+class NotYet(PatroniError):  # noqa: N818 (a state of the cluster, not a fault of the program)
+    """No member can lead without loss at this moment."""
+
+
+def found(api: Api, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Status:
+    """The member that shall lead, as soon as there is one. Raises PatroniError, telling why, when there is none.
+
+    The leader names synchronous standbys once in a loop, so after a crash or a switchover they may be missing for two.
+    """
+    deadline = time.monotonic() + min(parameters["within_s"], 2 * float(config.get("loop_wait", 10)) + 2)
+    while True:
+        try:
+            return choose(api.statuses(parameters["endpoints"]), config, parameters["candidate"])
+        except NotYet:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 class Handover:
@@ -175,9 +194,11 @@ def switch(parameters: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]
     seen: dict[str, float | None] = {"demoted_s": None, "promoted_s": None, "rejoined_s": None}
     if parameters["candidate"] == leader.name:
         return {"changed": False, **_outcome(leader, leader), "timeline": leader.timeline, **seen}
-    candidate = choose(statuses, api.read(leader.endpoint, "/config"), parameters["candidate"])
+    config = api.read(leader.endpoint, "/config")
     if check_mode:
+        candidate = choose(statuses, config, parameters["candidate"])
         return {"changed": True, **_outcome(leader, candidate), "timeline": None, **seen}
+    candidate = found(api, parameters, config)
     handover = Handover(api, leader, candidate)
     handover.run(within_s=parameters["within_s"])
     return {"changed": True, **_outcome(leader, candidate), "timeline": handover.timeline, **seen, **handover.seen}
