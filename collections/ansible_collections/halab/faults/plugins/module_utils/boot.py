@@ -90,8 +90,6 @@ def _sweep(arguments: Sequence[str]) -> int:
             problem = heal(ledger, entry.id, by="boot").problem
         except (LedgerError, OSError) as error:
             problem = str(error)
-        # Its guardian ended with the boot before this one.
-        (ledger.directory / f".{entry.id}.guardian").unlink(missing_ok=True)
         if problem:
             failed = True
             sys.stderr.write(f"{entry.id}: {problem}\n")

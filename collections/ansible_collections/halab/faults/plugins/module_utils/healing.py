@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ class Healing:
     changed: bool
     fault: str = ""
     target: str = ""
+    run: str = ""
     commands: tuple[tuple[str, ...], ...] = ()
     evidence: tuple[str, ...] = field(default_factory=tuple)
     healed_at: Stamp | None = None
@@ -33,6 +35,7 @@ class Healing:
             "id": self.id,
             "fault": self.fault,
             "target": self.target,
+            "run": self.run,
             "commands": [list(argv) for argv in self.commands],
             "evidence": list(self.evidence),
             "healed_at": self.healed_at.dump() if self.healed_at else None,
@@ -67,6 +70,7 @@ def heal_locked(ledger: Ledger, entry_id: str, *, by: str) -> Healing:
                 changed=bool(done),
                 fault=entry.fault,
                 target=entry.target,
+                run=entry.run,
                 commands=tuple(done),
                 problem=problem,
             )
@@ -78,6 +82,7 @@ def heal_locked(ledger: Ledger, entry_id: str, *, by: str) -> Healing:
         changed=True,
         fault=entry.fault,
         target=entry.target,
+        run=entry.run,
         commands=tuple(done),
         evidence=tuple(evidence),
         healed_at=healed_at,
@@ -88,18 +93,33 @@ def heal_locked(ledger: Ledger, entry_id: str, *, by: str) -> Healing:
     if gone:
         ledger.journal(healing.dump())
         ledger.remove(entry_id)
+        # A guardian that was killed could not take its mark away.
+        (ledger.directory / f".{entry_id}.guardian").unlink(missing_ok=True)
     return healing
+
+
+def healed_before(ledger: Ledger, *, entry_id: str | None = None, run: str | None = None) -> list[Healing]:
+    """What the journal remembers of an id, or of a run's faults; the newest healing of each id."""
+    newest = {
+        str(record["id"]): record
+        for record in ledger.journalled()
+        if entry_id in (None, record.get("id")) and run in (None, record.get("run", ""))
+    }
+    return [_remembered(record) for record in newest.values()]
 
 
 def _healed_before(ledger: Ledger, entry_id: str) -> Healing:
     record = ledger.last_healed(entry_id)
-    if record is None:
-        return Healing(id=entry_id, changed=False)
+    return Healing(id=entry_id, changed=False) if record is None else _remembered(record)
+
+
+def _remembered(record: Mapping[str, Any]) -> Healing:
     return Healing(
-        id=entry_id,
+        id=str(record["id"]),
         changed=False,
         fault=record["fault"],
         target=record["target"],
+        run=record.get("run", ""),
         evidence=tuple(record["evidence"]),
         healed_at=Stamp.load(record["healed_at"]),
         gone_at=Stamp.load(record["gone_at"]),

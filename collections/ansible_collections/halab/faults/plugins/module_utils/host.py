@@ -29,7 +29,7 @@ def require_program(name: str, *, package: str, purpose: str) -> str:
     if not found:
         raise FaultError(
             f"{name}: is not installed, and {purpose} needs it. Install the package {package}, or run "
-            "playbooks/faults/tools.yml. Nothing was changed."
+            "playbooks/fault_tools.yml. Nothing was changed."
         )
     return found
 

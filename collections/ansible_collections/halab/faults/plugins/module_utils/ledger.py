@@ -152,7 +152,12 @@ class Ledger:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._replace(self.path(entry.id), json.dumps(entry.dump(), indent=1) + "\n")
 
+    def record(self, entry_id: str) -> Path:
+        """Where a fault's own commands keep what only the injection knows; removed together with the entry."""
+        return self.directory / f".{checked_id(entry_id)}.record"
+
     def remove(self, entry_id: str) -> None:
+        self.record(entry_id).unlink(missing_ok=True)
         self.path(entry_id).unlink(missing_ok=True)
         self._sync()
 
@@ -175,14 +180,18 @@ class Ledger:
             lines = [*self._journal_lines(), json.dumps(record)]
             self._replace(self.directory / ".journal", "\n".join(lines[-_JOURNAL_LINES:]) + "\n")
 
-    def last_healed(self, entry_id: str) -> dict[str, Any] | None:
-        """The journal's newest record of this id."""
-        for line in reversed(self._journal_lines()):
+    def journalled(self) -> Iterator[dict[str, Any]]:
+        """The journal's records, oldest first."""
+        for line in self._journal_lines():
             with contextlib.suppress(ValueError):
                 record = json.loads(line)
-                if isinstance(record, dict) and record.get("id") == entry_id:
-                    return record
-        return None
+                if isinstance(record, dict):
+                    yield record
+
+    def last_healed(self, entry_id: str) -> dict[str, Any] | None:
+        """The journal's newest record of this id."""
+        found = [record for record in self.journalled() if record.get("id") == entry_id]
+        return found[-1] if found else None
 
     def _journal_lines(self) -> list[str]:
         try:

@@ -166,10 +166,12 @@ def _carry_out(plan: Plan, entry: Entry, ledger: Ledger) -> dict[str, Any]:
     injected_at = Stamp.now()
     evidence: list[str] = []
     if not problem:
-        acting, evidence = await_all(plan.observed, within_s=plan.observed_within_s)
+        # While the lock is held nobody heals, so that proving must not outlive the fault.
+        within_s = min(plan.observed_within_s, entry.expires.remaining_s())
+        acting, evidence = await_all(plan.observed, within_s=within_s)
         observed_at = Stamp.now()
         if acting:
-            achieved = {"achieved": dict(plan.measure())} if plan.measure else {}
+            achieved: dict[str, Any] = {"achieved": dict(plan.measure())} if plan.measure else {}
             return _result(
                 plan.id,
                 "injected",
@@ -185,7 +187,7 @@ def _carry_out(plan: Plan, entry: Entry, ledger: Ledger) -> dict[str, Any]:
                 diff=_diff(plan),
                 **achieved,
             )
-        problem = f"not observed within {plan.observed_within_s:g} s: {'; '.join(evidence)}"
+        problem = f"not observed within {within_s:g} s: {'; '.join(evidence)}"
     healing = heal_locked(ledger, plan.id, by="module")
     boot.disarm_when_empty(ledger)
     after = f"It could not be undone either: {healing.problem}" if healing.problem else "It was undone."

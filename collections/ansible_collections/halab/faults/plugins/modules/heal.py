@@ -13,6 +13,8 @@ description:
   - Undoes entries of the ledger, proves that each effect is gone and removes the entry.
   - Shares a lock with the guardians, so that nothing is healed twice.
   - Goes on after a failure and fails in the end, naming every entry that is left.
+  - With O(id) or O(run) it also returns what was healed earlier, by its guardian for example, as the journal of the
+    ledger remembers it.
 extends_documentation_fragment: [halab.faults.attributes]
 attributes:
   check_mode: {support: full}
@@ -43,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 healed:
-  description: What was healed, or would be in check mode.
+  description: What was healed, or would be in check mode; with O(id) or O(run) also what was healed before.
   returned: always
   type: list
   elements: dict
@@ -51,6 +53,7 @@ healed:
     id: {description: Name of the fault., type: str}
     fault: {description: Its kind., type: str}
     target: {description: What it acted on., type: str}
+    run: {description: Run it belongs to., type: str}
     commands: {description: Commands that undid it., type: list, elements: list}
     evidence: {description: What the last observations saw., type: list, elements: str}
     healed_at: {description: When the heal had been carried out., type: dict}
@@ -69,7 +72,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.halab.faults.plugins.module_utils.healing import Healing, heal
+from ansible_collections.halab.faults.plugins.module_utils.healing import Healing, heal, healed_before
 from ansible_collections.halab.faults.plugins.module_utils.ledger import NODE_DIRECTORY, Entry, Ledger, LedgerError
 
 
@@ -82,6 +85,15 @@ def healed(ledger: Ledger, entry: Entry) -> Healing:
         return heal(ledger, entry.id, by="module")
     except (LedgerError, OSError) as error:
         return Healing(id=entry.id, changed=False, problem=str(error))
+
+
+def earlier(ledger: Ledger, entries: list[Entry], parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the journal remembers of the asked id or run and is not in the ledger any more."""
+    if parameters["id"] is None and parameters["run"] is None:
+        return []
+    present = {entry.id for entry in entries}
+    found = healed_before(ledger, entry_id=parameters["id"], run=parameters["run"])
+    return [healing.dump() for healing in found if healing.id not in present]
 
 
 def main() -> None:
@@ -97,6 +109,7 @@ def main() -> None:
     ledger = Ledger(Path(module.params["ledger_dir"]))
     contents = ledger.contents()
     entries = [entry for entry in contents.entries if chosen(entry, module.params)]
+    remembered = earlier(ledger, entries, module.params)
     before = "".join(f"{entry.id}: {entry.fault} on {entry.target}\n" for entry in entries)
     unreadable = [str(file) for file in contents.unreadable]
     if module.check_mode:
@@ -109,7 +122,7 @@ def main() -> None:
     failed = [f"{healing.id}: {healing.problem}" for healing in healings if healing.problem] + unreadable
     result: dict[str, Any] = {
         "changed": any(healing.changed for healing in healings),
-        "healed": [healing.dump() for healing in healings if not healing.problem],
+        "healed": remembered + [healing.dump() for healing in healings if not healing.problem],
         "failed": failed,
         "diff": {"before": before, "after": "".join(f"{line}\n" for line in failed)},
     }

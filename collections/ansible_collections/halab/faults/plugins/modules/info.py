@@ -20,6 +20,10 @@ options:
     description: Folder of the ledger. One that does not exist is an empty ledger.
     type: path
     default: /var/lib/halab/ledger
+  required_empty:
+    description: Fail, naming every fault and its remedy, unless the ledger is empty.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -29,8 +33,8 @@ EXAMPLES = r"""
   register: faults
 
 - name: None is
-  ansible.builtin.assert:
-    that: faults.entries == [] and faults.unreadable == []
+  halab.faults.info:
+    required_empty: true
 """
 
 RETURN = r"""
@@ -58,6 +62,7 @@ unreadable:
 """
 
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -65,20 +70,34 @@ from ansible_collections.halab.faults.plugins.module_utils.guardian import alive
 from ansible_collections.halab.faults.plugins.module_utils.ledger import NODE_DIRECTORY, Ledger
 
 
+def words(entry: dict[str, Any]) -> str:
+    """A fault that may be acting, and its remedy."""
+    of = f" of run {entry['run']}" if entry["run"] else ""
+    return (
+        f"fault {entry['id']}{of} ({entry['fault']} on {entry['target']}) is in the ledger and heals itself at "
+        f"{entry['expires']['wall']}; playbooks/heal.yml heals it now"
+    )
+
+
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"ledger_dir": {"type": "path", "default": NODE_DIRECTORY}}, supports_check_mode=True
+        argument_spec={
+            "ledger_dir": {"type": "path", "default": NODE_DIRECTORY},
+            "required_empty": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
     )
     ledger = Ledger(Path(module.params["ledger_dir"]))
     contents = ledger.contents()
-    module.exit_json(
-        changed=False,
-        entries=[
-            {**entry.dump(), "remaining": round(entry.expires.remaining_s(), 1), "guarded": alive(ledger, entry.id)}
-            for entry in contents.entries
-        ],
-        unreadable=[str(file) for file in contents.unreadable],
-    )
+    unreadable = [str(file) for file in contents.unreadable]
+    entries = [
+        {**entry.dump(), "remaining": round(entry.expires.remaining_s(), 1), "guarded": alive(ledger, entry.id)}
+        for entry in contents.entries
+    ]
+    if module.params["required_empty"] and (entries or unreadable):
+        found = "; ".join([*map(words, entries), *unreadable])
+        module.fail_json(msg=found, changed=False, entries=entries, unreadable=unreadable)
+    module.exit_json(changed=False, entries=entries, unreadable=unreadable)
 
 
 if __name__ == "__main__":
