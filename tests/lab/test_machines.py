@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from tests.lab.conftest import BARE, Lab
@@ -65,3 +67,25 @@ def test_a_create_that_was_killed_is_finished_by_the_next(lab: Lab, after_s: flo
     lab.create()
     assert changed(lab.create()) == 0
     assert "machine1" in lab.ask("hostname")
+
+
+def test_create_revives_machines_in_any_state(lab: Lab) -> None:
+    lab.create()
+    lab.power("freeze")
+    assert changed(lab.create()) > 0, "create thaws a frozen machine"
+    assert lab.power("state") == "on"
+    lab.ask("cp", "/etc/hostname", "/srv/data/lost")
+    lab.power("lose")
+    assert changed(lab.create()) > 0, "create mounts the disks of a machine that lost its power"
+    assert "machine1" in lab.ask("hostname")
+
+
+def test_destroy_removes_a_frozen_machine_with_limits(lab: Lab) -> None:
+    lab.create()
+    limits = [f"/var/lib/halab/{lab.id}/power", "limit", "machine1"]
+    subprocess.run([*limits, "cpu=20", "write_iops=9"], check=True, capture_output=True)
+    lab.power("freeze")
+    folder = Path("/var/lib/halab") / lab.id
+    lab.destroy()
+    assert not folder.exists()
+    assert str(folder) not in Path("/proc/mounts").read_text()

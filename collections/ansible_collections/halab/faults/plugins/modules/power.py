@@ -1,26 +1,38 @@
 #!/usr/bin/python
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module: a machine loses its power."""
+"""Module: a machine loses its power, is restarted, or stands still."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: power
-short_description: Cut the power of a machine and give it back
+short_description: Cut the power of a machine, restart or freeze it, and take that back
 version_added: 0.1.0
 author: The halab authors
 description:
-  - Switches a machine off without telling it, proves that it is off, and switches it on again on request or when
-    O(ttl) is over.
-  - Runs on the controller, because the machine itself could not come back. How its power is switched is up to the site,
-    as three commands such as those of a container engine, a hypervisor or C(ipmitool).
-  - The undo is in the ledger and its guardian armed before the power is cut.
+  - Does to a machine what only somebody beside it can do, proves it, and takes it back on request or when O(ttl) is
+    over.
+  - Runs on the controller, because the machine itself could not come back. How it is switched is up to the site, as
+    commands such as those of a container engine, a hypervisor or C(ipmitool). A fault whose command is not given is
+    refused.
+  - The undo is in the ledger and its guardian armed before anything is switched. A machine takes one such fault at a
+    time.
 extends_documentation_fragment: [halab.faults.attributes, halab.faults.fault]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
   idempotent: {support: full}
 options:
+  kind:
+    description:
+      - V(off) cuts the power; what the machine had written to its disks is there when it is back.
+      - V(loss) cuts the power and drops what was written to its disks but not synced, as a real loss of power does to
+        the page cache. Which disks those are is up to O(lose_command).
+      - V(reset) restarts it at once without a shutdown. It is over by itself; healing proves that the machine is back.
+      - V(freeze) stops every process of it between two instructions; its connections stay open and nobody answers.
+    type: str
+    choices: ['off', reset, freeze, loss]
+    default: 'off'
   host:
     description: Name of the machine, for messages and for the ledger.
     type: str
@@ -44,12 +56,32 @@ options:
     elements: str
     default: []
   state_command:
-    description: Command, as a list, that prints V(on) or V(off) and exits 0.
+    description: Command, as a list, that prints V(on), V(off) or V(frozen) and exits 0.
+    type: list
+    elements: str
+    default: []
+  reset_command:
+    description: Command, as a list, that restarts the machine at once. Without one, O(off_command) and O(on_command).
+    type: list
+    elements: str
+    default: []
+  freeze_command:
+    description: Command, as a list, that stops the whole machine.
+    type: list
+    elements: str
+    default: []
+  thaw_command:
+    description: Command, as a list, that lets it go on. Must be harmless when the machine is not frozen.
+    type: list
+    elements: str
+    default: []
+  lose_command:
+    description: Command, as a list, that cuts the power so that writes which were not synced are lost.
     type: list
     elements: str
     default: []
   observed_within:
-    description: Seconds within which the machine must be seen off.
+    description: Seconds within which the machine must be seen off, frozen or restarted.
     type: int
     default: 15
   gone_within:
@@ -73,6 +105,19 @@ EXAMPLES = r"""
     state_command: [/usr/local/bin/ipmi-power-state, 192.0.2.111]
   delegate_to: localhost
 
+- name: The machine pg2 stands still for a minute
+  halab.faults.power:
+    id: drill-2
+    kind: freeze
+    host: pg2
+    address: 192.0.2.12
+    ttl: 60
+    ledger_dir: ~/.local/state/halab/production/ledger
+    freeze_command: [virsh, suspend, pg2]
+    thaw_command: [/usr/local/bin/thaw, pg2]
+    state_command: [/usr/local/bin/vm-state, pg2]
+  delegate_to: localhost
+
 - name: Its power is back
   halab.faults.power:
     id: drill-1
@@ -85,7 +130,10 @@ EXAMPLES = r"""
 RETURN = r"""
 id: {description: Name of the fault in the ledger., type: str, returned: always}
 fault: {description: Always V(power)., type: str, returned: when the fault is or was known}
-target: {description: The machine., type: str, returned: when the fault is or was known}
+target:
+  description: The machine, with the kind in brackets unless it is V(off).
+  type: str
+  returned: when the fault is or was known
 active: {description: Whether the fault acts now., type: bool, returned: always}
 commands:
   description: Commands that were run, or would be in check mode.
@@ -112,106 +160,48 @@ gone_at:
 healed_by: {description: V(module) or V(guardian)., type: str, returned: when it is known to be healed}
 """
 
-import ipaddress
-import socket
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger, LedgerError, checked_id
-from ansible_collections.halab.faults.plugins.module_utils.lifecycle import FaultError, Plan, heal_one, inject
-from ansible_collections.halab.faults.plugins.module_utils.probes import output, run, ssh
+from ansible_collections.halab.faults.plugins.module_utils import power
+from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger, LedgerError
+from ansible_collections.halab.faults.plugins.module_utils.lifecycle import FaultError, heal_one, inject
 
-HOOKS = ("off_command", "on_command", "state_command")
-
-
-def checked(parameters: dict[str, Any]) -> None:
-    """Raises FaultError for what can be refused without looking at the machine, LedgerError for an unusable id."""
-    checked_id(parameters["id"])
-    for name in ("ttl", "observed_within", "gone_within"):
-        value = parameters[name]
-        if value is not None and value <= 0:
-            raise FaultError(f"{name} = {value}: is not a positive number of seconds. Nothing was changed.")
-    if not 1 <= parameters["port"] <= 65535:
-        raise FaultError(f"port = {parameters['port']}: is not a port. Give a number from 1 to 65535.")
-    if parameters["state"] == "injected":
-        missing = [name for name in HOOKS if not parameters[name]]
-        if missing:
-            raise FaultError(
-                f"{', '.join(missing)} of {parameters['host']}: not given, so its power cannot be switched. "
-                "Give the commands of its power switch (inventory variable machine_power with off, on "
-                "and state). Nothing was changed."
-            )
-        if is_controller(parameters["host"], parameters["address"]):
-            raise FaultError(
-                f"host = {parameters['host']!r}: is the controller, which must heal the fault. Choose another machine."
-            )
-
-
-def is_controller(host: str, address: str) -> bool:
-    """Whether this is the machine we run on: the kernel reaches an address of its own from that very address."""
-    if host in ("localhost", socket.gethostname()):
-        return True
-    try:
-        parsed = ipaddress.ip_address(address)
-        with socket.socket(socket.AF_INET6 if parsed.version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((address, 9))
-            return ipaddress.ip_address(probe.getsockname()[0]) == parsed
-    except (ValueError, OSError):
-        return False
-
-
-def plan_of(parameters: dict[str, Any]) -> Plan:
-    state = tuple(parameters["state_command"])
-    address, port = parameters["address"], parameters["port"]
-    return Plan(
-        id=parameters["id"],
-        fault="power",
-        target=parameters["host"],
-        ttl_s=parameters["ttl"],
-        cluster=parameters["cluster"],
-        run=parameters["run"],
-        inject=(tuple(parameters["off_command"]),),
-        undo=(tuple(parameters["on_command"]),),
-        observed=(output(state, "off"), *([ssh(address, port, answers=False)] if address else [])),
-        gone=(output(state, "on"), *([ssh(address, port, answers=True)] if address else [])),
-        observed_within_s=parameters["observed_within"],
-        gone_within_s=parameters["gone_within"],
-    )
+COMMAND: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "state": {"type": "str", "choices": ["injected", "healed"], "default": "injected"},
+    "id": {"type": "str", "required": True},
+    "ttl": {"type": "int"},
+    "ledger_dir": {"type": "path", "required": True},
+    "cluster": {"type": "str", "default": ""},
+    "run": {"type": "str", "default": ""},
+    "kind": {"type": "str", "choices": [*power.KINDS], "default": "off"},
+    "host": {"type": "str", "required": True},
+    "address": {"type": "str", "default": ""},
+    "port": {"type": "int", "default": 22},
+    "observed_within": {"type": "int", "default": 15},
+    "gone_within": {"type": "int", "default": 120},
+    **{f"{hook}_command": COMMAND for hook in power.HOOKS},
+}
+DEFAULTS = {name: option.get("default") for name, option in OPTIONS.items()}
 
 
 def act(parameters: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
-    checked(parameters)
-    ledger = Ledger(Path(parameters["ledger_dir"]))
-    if parameters["state"] == "healed":
-        return heal_one(ledger, parameters["id"], check_mode=check_mode)
-    code, said, err = run(parameters["state_command"])
-    if code != 0 or said not in ("on", "off"):
-        raise FaultError(
-            f"state_command of {parameters['host']}: exited {code} and printed {said or err!r}. "
-            "It must exit 0 and print the word on or off. Nothing was changed."
-        )
-    return inject(plan_of(parameters), ledger, check_mode=check_mode)
+    """Do what the parameters say; a module's result. Raises FaultError, LedgerError or OSError."""
+    wanted = {**DEFAULTS, **parameters}
+    power.checked(wanted)
+    ledger = Ledger(Path(wanted["ledger_dir"]))
+    if wanted["state"] == "healed":
+        return heal_one(ledger, wanted["id"], check_mode=check_mode)
+    power.check_state(wanted)
+    return inject(power.plan_of(wanted), ledger, check_mode=check_mode)
 
 
 def main() -> None:
-    command: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
     module = AnsibleModule(
-        argument_spec={
-            "state": {"type": "str", "choices": ["injected", "healed"], "default": "injected"},
-            "id": {"type": "str", "required": True},
-            "ttl": {"type": "int"},
-            "ledger_dir": {"type": "path", "required": True},
-            "cluster": {"type": "str", "default": ""},
-            "run": {"type": "str", "default": ""},
-            "host": {"type": "str", "required": True},
-            "address": {"type": "str", "default": ""},
-            "port": {"type": "int", "default": 22},
-            "observed_within": {"type": "int", "default": 15},
-            "gone_within": {"type": "int", "default": 120},
-            **dict.fromkeys(HOOKS, command),
-        },
+        argument_spec=OPTIONS,
         required_if=[("state", "injected", ["ttl"])],
         supports_check_mode=True,
     )

@@ -11,7 +11,8 @@ author: The halab authors
 description:
   - A file of this plugin beside C(hosts.yml) says that the hosts of the inventory are containers
     made by P(halab.lab.nodes#role).
-  - It gives every host its literal address, SSH settings and power switch, and the inventory its state directory.
+  - It gives every host its literal address, SSH settings, power switch (C(machine_power)) and limits from outside
+    (C(machine_limits)), and the inventory its state directory.
   - Addresses are a pure function of the inventory's folder until the lab is created,
     and what was really created from then on.
   - The file must sort after the files that list the hosts, because it speaks about hosts that are already known.
@@ -66,7 +67,7 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.template import trust_as_template
 
-from ansible_collections.halab.lab.plugins.module_utils import layout
+from ansible_collections.halab.lab.plugins.module_utils import layout, switch
 
 
 def _plain(value: Any) -> Any:
@@ -139,7 +140,8 @@ class InventoryModule(BaseInventoryPlugin):
                     f"-o 'UserKnownHostsFile=\"{ssh / 'known_hosts'}\"' "
                     "-o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
                 ),
-                "machine_power": {verb: [power, verb, host] for verb in ("off", "on", "state")},
+                "machine_power": {verb: [power, verb, host] for verb in switch.VERBS},
+                "machine_limits": [power, "limit", host],
             }.items():
                 inventory.set_variable(host, name, _plain(value))
 

@@ -18,31 +18,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.halab.lab.plugins.module_utils import layout, volumes
+from ansible_collections.halab.lab.plugins.module_utils import (
+    layout,
+    machine_limits,
+    switch,
+    switchboard,
+    volumes,
+)
 from ansible_collections.halab.lab.plugins.module_utils.engine import LABEL, Engine, EngineError, Limits
 
+# Named here so that Ansible sends them along: the switchboard puts their sources into the switch.
+SWITCH = (machine_limits, switch)
 WORKERS = 4  # engines serialise on their own locks beyond that
-
-POWER = """#!/bin/sh
-# Power switch of the machines of {lab}: power off|on|state HOST
-set -eu
-[ "$(id -u)" = 0 ] || exec sudo -n "$0" "$@"
-container={lab}-$2
-case $1 in
-  off) {engine} kill --signal KILL "$container" >/dev/null ;;
-  on)
-    for disk in {folder}/disks/"$2"-*.ext4; do
-      name=$(basename "$disk" .ext4); point={folder}/mounts/$2/${{name#"$2"-}}
-      mountpoint -q "$point" || mount -o loop,noatime "$disk" "$point"
-    done
-    {engine} start "$container" >/dev/null ;;
-  state)
-    case $({engine} inspect --type container --format '{{{{.State.Running}}}}' "$container") in
-      true) echo on ;; *) echo off ;;
-    esac ;;
-  *) echo "power: $1: say off, on or state" >&2; exit 2 ;;
-esac
-"""
 
 
 @dataclass(slots=True)
@@ -115,10 +102,8 @@ class Lab:
         self.folder.chmod(0o755)
         subnet = self._network(subnet, pool)
         limits = self._limits(plan.image)
-        self._write(self.folder / "authorized_keys", authorized_key.strip() + "\n", 0o600)
-        self._write(
-            self.folder / "power", POWER.format(lab=self.id, engine=self.engine.name, folder=self.folder), 0o755
-        )
+        self._write(self.folder / "authorized_keys", f"{authorized_key.strip()}\n".encode(), 0o600)
+        switchboard.install(self.folder, self.engine.name, self._write)
         self._remove_machines([*plan.removed, *plan.replaced])
         with ThreadPoolExecutor(WORKERS) as workers:
             for done in workers.map(lambda host: self._machine(plan, host, subnet, limits), plan.numbers):
@@ -182,7 +167,7 @@ class Lab:
             if known.pop("image") == image:
                 return Limits(**{**known, "capabilities": tuple(known["capabilities"])})
         limits = self.engine.probe(image)
-        self._write(record, json.dumps({"image": image, **asdict(limits)}), 0o644)
+        self._write(record, json.dumps({"image": image, **asdict(limits)}).encode(), 0o644)
         return limits
 
     def _keys(self, host: str) -> Path:
@@ -203,7 +188,9 @@ class Lab:
             )
             changed = True
         if host in plan.started:
-            self.engine.run("start", f"{self.id}-{host}", runtime=limits.runtime)
+            machine = switch.Machine(self.engine.name, self.folder, host)
+            switch.thaw(machine)
+            switch.on(machine)
         elif host in plan.created:
             self._create(plan, host, subnet, limits)
         return changed
@@ -252,12 +239,12 @@ class Lab:
                 time.sleep(0.05)  # between attempts to connect; there is nothing to be notified by
 
     @staticmethod
-    def _write(path: Path, text: str, mode: int) -> None:
-        if path.exists() and path.read_text("utf-8") == text and path.stat().st_mode & 0o777 == mode:
+    def _write(path: Path, content: bytes, mode: int) -> None:
+        if path.exists() and path.read_bytes() == content and path.stat().st_mode & 0o777 == mode:
             return
         # In place: authorized_keys is mounted into machines, and a renamed file would leave them with the old one.
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.write(content)
         path.chmod(mode)
 
 

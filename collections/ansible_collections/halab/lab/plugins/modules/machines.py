@@ -138,6 +138,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.halab.lab.plugins.module_utils.engine import EngineError
 from ansible_collections.halab.lab.plugins.module_utils.lab import Lab, Plan
 from ansible_collections.halab.lab.plugins.module_utils.layout import LayoutError
+from ansible_collections.halab.lab.plugins.module_utils.switch import SwitchError
 from ansible_collections.halab.lab.plugins.module_utils.volumes import VolumeError
 
 VOLUME_SPEC = {
@@ -188,7 +189,7 @@ def main() -> None:
                 authorized_key=Path(options["authorized_key_file"]).read_text("utf-8"),
                 within_s=options["within"],
             )
-    except (EngineError, LayoutError, VolumeError) as error:
+    except (EngineError, LayoutError, SwitchError, VolumeError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**answer, **_result(plan))
 
