@@ -30,7 +30,8 @@ class Plan:
     and within `gone_within_s` seconds of the heal.
 
     `parts` are the agent's modules whose commands occur in it. `exclusive` names what no two faults may act on at once;
-    by default the kind of fault with its target. `outlives_boot`: the effect stays when the machine restarts.
+    by default the kind of fault with its target. `outlives_boot`: the effect stays when the machine restarts,
+    so it is refused where nothing would take it back then.
     `measure` is called once the effect is proven; what it returns is the result's `achieved`.
     """
 
@@ -89,8 +90,8 @@ def inject(plan: Plan, ledger: Ledger, *, check_mode: bool = False) -> dict[str,
         entry = plan.entry(Stamp.now())
         ledger.write(entry)
         try:
-            if plan.outlives_boot:
-                boot.arm(ledger, agent.argv("sweep", str(ledger.directory)))
+            # Also for what ends with the power: its entry must not outlive it.
+            boot.arm(ledger, agent.argv("sweep", str(ledger.directory)))
             guardian.arm(ledger, entry, agent.argv("guard", str(ledger.directory), entry.id))
         except BaseException:
             # Nothing was injected yet, so there is nothing to undo.

@@ -72,6 +72,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.halab.faults.plugins.module_utils import boot
 from ansible_collections.halab.faults.plugins.module_utils.healing import Healing, heal, healed_before
 from ansible_collections.halab.faults.plugins.module_utils.ledger import NODE_DIRECTORY, Entry, Ledger, LedgerError
 
@@ -119,6 +120,7 @@ def main() -> None:
         module.exit_json(changed=bool(entries), healed=planned, failed=unreadable, diff={"before": before, "after": ""})
     with ThreadPoolExecutor(max_workers=8) as pool:
         healings = list(pool.map(lambda entry: healed(ledger, entry), entries))
+    boot.disarm_when_empty(ledger)
     failed = [f"{healing.id}: {healing.problem}" for healing in healings if healing.problem] + unreadable
     result: dict[str, Any] = {
         "changed": any(healing.changed for healing in healings),
