@@ -105,10 +105,11 @@ class Agent:
 
 def dispatch(parts: Sequence[str]) -> None:
     """Entry of the archive: run the command on the command line."""
-    commands: dict[str, Command] = dict(_COMMANDS)
-    for part in parts:
-        commands.update(importlib.import_module(f"{_PACKAGE}.{part}").COMMANDS)
     name, *arguments = sys.argv[1:] or [""]
+    # The core's commands are asked for most, and need none of the parts.
+    commands: dict[str, Command] = dict(_COMMANDS)
+    for part in parts if name not in commands else ():
+        commands.update(importlib.import_module(f"{_PACKAGE}.{part}").COMMANDS)
     if name not in commands:
         sys.exit(f"no command {name!r}; there are: {', '.join(sorted(commands))}")
     sys.exit(commands[name](arguments))
