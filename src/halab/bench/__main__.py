@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from halab.bench.failover import Result, measure
+from halab.bench.injection import Injection, accuracy, injections
 from halab.bench.nodes import idle_costs
 from halab.bench.plays import play
 from halab.bench.stages import Stage, drill, provisioning
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @click.option("--steps/--no-steps", default=True, help="Measure image, machines, provisioning, drill and idle cost.")
 @click.option("--cold/--cached", default=True, help="Build the image anew first.")
 @click.option("--failovers", default=5, help="Runs of each failover case; 0 leaves them out.")
+@click.option("--faults", default=3, help="Runs of each family of faults; 0 leaves them out.")
 @click.option("--profile", "profiles", multiple=True, default=("fast", "default", "upstream"))
 @click.option("--output", type=click.Path(path_type=Path), default=ROOT / "docs" / "benchmarks.md")
 def main(
@@ -28,6 +30,7 @@ def main(
     steps: bool,  # noqa: FBT001 (click passes options by name)
     cold: bool,  # noqa: FBT001
     failovers: int,
+    faults: int,
     profiles: tuple[str, ...],
     output: Path,
 ) -> None:
@@ -36,6 +39,8 @@ def main(
     try:
         if steps:
             _steps(paper, [ROOT / name for name in inventories], cold=cold)
+        if faults:
+            _faults(paper, ROOT / inventories[0], faults)
         if failovers:
             _failovers(paper, ROOT / inventories[0], list(profiles), failovers)
     except HalabError as error:
@@ -56,6 +61,17 @@ def _steps(paper: Document, inventories: list[Path], *, cold: bool) -> None:
         paper.costs(inventory.name, costs)
         if number:  # idle machines would cost processor time during the failovers
             play(ROOT, inventory, "destroy")
+
+
+def _faults(paper: Document, inventory: Path, runs: int) -> None:
+    for step in ("create", "provision"):
+        play(ROOT, inventory, step)
+    injected: list[Injection] = []
+    for injection in injections(ROOT, inventory, runs=runs):
+        injected.append(injection)
+        click.echo(f"{injection.name}: acts {injection.request_s:.1f} s after the request")
+    paper.injections(injected)
+    paper.links(list(accuracy(ROOT, inventory)))
 
 
 def _failovers(paper: Document, inventory: Path, profiles: list[str], runs: int) -> None:

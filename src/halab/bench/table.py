@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from halab.bench.failover import Result
+from halab.bench.injection import Accuracy, Injection
 from halab.bench.nodes import NodeCost
 from halab.bench.stages import Stage
 from halab.bench.stopwatch import machine_facts
@@ -46,6 +47,22 @@ class Document:
     def costs(self, inventory: str, nodes: Sequence[NodeCost]) -> None:
         """Replace the section about idle nodes of an inventory."""
         self._replace(f"An idle node of {inventory}", _costs(nodes))
+
+    def injections(self, injected: Sequence[Injection]) -> None:
+        """Replace the section about the speed of faults."""
+        rows = [
+            (one.name, one.runs, *(f"{value:.2f}" for value in (one.request_s, one.act_s, one.prove_s, one.gone_s)),
+             f"{one.whole_s:.1f}")
+            for one in injected
+        ]  # fmt: skip
+        header = ("fault", "runs", "request to effect", "commands", "proof", "heal to gone", "playbook in all")
+        note = "Medians. A request is the start of the fault's playbook, so Ansible's own start is part of it."
+        self._replace("Speed of faults", f"{table(header, rows)}\n{note}\n")
+
+    def links(self, measured: Sequence[Accuracy]) -> None:
+        """Replace the section about the accuracy of impaired links."""
+        rows = [(one.asked, one.mechanism, one.measured) for one in measured]
+        self._replace("Accuracy of links", table(("asked", "mechanism", "measured, one peer"), rows))
 
     def _replace(self, title: str, body: str) -> None:
         text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
