@@ -3,7 +3,7 @@
 
 SCENARIO  ?= primary-failure
 INVENTORY ?= inventories/lab
-PARTS     ?= static unit lab ha
+PARTS     ?= static unit lab faults ha
 
 # ansible-playbook is looked up on PATH by the driver; Ansible insists on a UTF-8 locale and on a home.
 export PATH   := $(CURDIR)/.venv/bin:$(PATH)
@@ -12,7 +12,7 @@ export HOME   := $(or $(HOME),$(shell getent passwd $$(id -u) | cut -d: -f6))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lab up chaos status heal down destroy test static unit live lint format bench clean
+.PHONY: help setup lab up chaos drills status heal down destroy test static unit live faults molecule lint format bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z ]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,10 @@ help: ## Show this list
 chaos: ## Set up, build the lab, kill the primary under load, say what was kept (SCENARIO=, INVENTORY=)
 	@scripts/bootstrap
 	@.venv/bin/halab chaos "$(SCENARIO)" -i "$(INVENTORY)"
+
+drills: ## Run every scenario on INVENTORY, one table at the end (DRILLS='primary-failure switchover' for some)
+	@scripts/bootstrap
+	@.venv/bin/halab drills $(DRILLS) -i "$(INVENTORY)"
 
 test: ## Set up and run every test; results in build/test (PARTS=)
 	@scripts/bootstrap --dev
@@ -59,9 +63,17 @@ unit: ## Unit tests
 	@scripts/bootstrap --dev --no-lab
 	@scripts/test unit
 
-live: ## Tests of machines (tests/lab) and of a cluster (tests/ha on inventories/minimal)
+live: ## Tests of machines (tests/lab), of faults on them, and of a cluster (tests/ha on inventories/minimal)
 	@scripts/bootstrap --dev
-	@scripts/test lab ha
+	@scripts/test lab faults ha
+
+faults: ## Tests of faults: every family injected, seen, healed, and its driver killed (tests/faults)
+	@scripts/bootstrap --dev
+	@scripts/test faults
+
+molecule: ## One fault of every family on a machine of its own, by molecule
+	@scripts/bootstrap --dev
+	@.venv/bin/molecule test -s faults
 
 format: ## Format the Python files and repair what ruff can
 	@scripts/bootstrap --dev --no-lab

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from halab import __version__
+from halab.command import Commands, at_work, errors_shown, progress_shown
 
 if TYPE_CHECKING:
-    from halab.driver.progress import Progress
-    from halab.driver.site import Site
+    from halab.driver.drawing import Wanted
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-FAILED = 2
-REFUSED = 3
-INTERRUPTED = 130
 EXIT_CODES = """\b
 Exit codes:
   0    done; of a drill or check: every promise was kept
@@ -32,48 +22,6 @@ Exit codes:
   3    wrong usage, or refused before anything was changed
   130  interrupted; what was broken was healed first
 """
-
-
-class Commands(click.Group):
-    """Wrong usage has an exit code of its own: click's is taken by `not proven`."""
-
-    def main(self, *args: Any, **extra: Any) -> Any:
-        try:
-            code = super().main(*args, **(extra | {"standalone_mode": False}))
-        except click.exceptions.Abort:
-            sys.exit(INTERRUPTED)
-        except click.ClickException as error:
-            error.show()
-            sys.exit(REFUSED)
-        sys.exit(code if isinstance(code, int) else 0)
-
-
-def errors_shown(command: Callable[P, R]) -> Callable[P, R]:
-    """Show errors that a person can act on without a traceback, and end with the code that fits."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        from halab.errors import HalabError, InputError
-
-        try:
-            return command(*args, **kwargs)
-        except KeyboardInterrupt:
-            click.echo("halab: interrupted", err=True)
-            raise SystemExit(INTERRUPTED) from None
-        except HalabError as error:
-            refused = isinstance(error, InputError) or type(error).__name__ in ("Busy", "Refused")
-            text = str(error)
-            click.echo(text if text.startswith("halab:") else f"halab: {text}", err=True)
-            raise SystemExit(REFUSED if refused else FAILED) from None
-        except BrokenPipeError:
-            # Whoever read our output has seen enough; what is still buffered has nowhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(0) from None
-        except OSError as error:
-            click.echo(f"halab: {error}", err=True)
-            raise SystemExit(FAILED) from None
-
-    return run
 
 
 inventory_option = click.option(
@@ -93,12 +41,12 @@ def main() -> None:
 @errors_shown
 def up(inventory: str) -> None:
     """Create the machines, where they are halab's, and provision the stack."""
-    from halab.driver import site
+    from halab.driver import mending, site
 
-    with _at_work(inventory, "up") as (where, progress):
-        site.sweep(where, progress)
+    with at_work(inventory, "up") as (where, progress):
+        mending.sweep(where, progress)
         site.up(where, progress)
-        site.require_healthy(where, progress)
+        mending.require_healthy(where, progress)
     click.echo(f"cluster {where.cluster.name} is up and healthy")
 
 
@@ -130,25 +78,89 @@ def status(inventory: str) -> None:
 @click.option("--check", is_flag=True, help="Show what would be done and touch nothing.")
 @click.option("--seed", type=int, help="Decides what is drawn by chance, so that a run can be repeated.")
 @click.option("--allow-destructive", default="", metavar="CLUSTER", help="Name the cluster that may be broken.")
+@click.option("--duration", metavar="TIME", help="random: for how long faults come, such as 90s or 5m.  [default: 5m]")
+@click.option("--faults", metavar="NAME,...", help="random: draw only these.")
+@click.option("--allow-quorum-loss", is_flag=True, help="random: leave no component a majority.")
 @errors_shown
-def chaos(scenario: str, inventory: str, check: bool, seed: int | None, allow_destructive: str) -> int:  # noqa: FBT001
-    """Run scenario NAME: record clients, carry out its faults, heal them, and judge what was kept."""
+def chaos(
+    scenario: str,
+    inventory: str,
+    check: bool,  # noqa: FBT001 (click's)
+    seed: int | None,
+    allow_destructive: str,
+    duration: str | None,
+    faults: str | None,
+    allow_quorum_loss: bool,  # noqa: FBT001 (click's)
+) -> int:
+    """Run scenario NAME: record clients, carry out its faults, heal them, and judge what was kept.
+
+    NAME is a scenario, the path of a file, or `random` for a schedule drawn by chance, which is kept in the run folder
+    as scenario.yml and repeated by its path or its seed.
+    """
     from halab.driver.prepare import Request, plan
 
     command = shlex.join(["halab", *sys.argv[1:]])
-    request = Request(inventory, scenario, command, allow_destructive=allow_destructive, seed=seed)
+    wanted = _wanted(scenario, duration, faults, allow_quorum_loss=allow_quorum_loss)
+    request = Request(inventory, scenario, command, allow_destructive=allow_destructive, seed=seed, random=wanted)
     if check:
         click.echo("\n".join(plan(request)))
         return 0
     from halab.driver.drill import drill
     from halab.report import terminal
 
-    with _progress() as progress:
+    with progress_shown() as progress:
         outcome = drill(request, progress)
     terminal.summary(outcome.folder)
+    if wanted is not None:
+        click.echo(f"Schedule: {outcome.folder / 'scenario.yml'}")
     for problem in outcome.problems:
         click.echo(f"halab: {problem}", err=True)
     return outcome.exit_code
+
+
+def _wanted(scenario: str, duration: str | None, faults: str | None, *, allow_quorum_loss: bool) -> Wanted | None:
+    """What is to be drawn; None for a scenario that exists. Raises InputError or click.UsageError."""
+    if scenario != "random":
+        given = {"--duration": duration, "--faults": faults, "--allow-quorum-loss": allow_quorum_loss or None}
+        for option, value in given.items():
+            if value is not None:
+                raise click.UsageError(f"{option} belongs to `halab chaos random`")
+        return None
+    from halab.driver import drawing
+
+    names = tuple(name.strip() for name in (faults or "").split(",") if name.strip())
+    return drawing.Wanted(drawing.duration(duration or "5m"), names, allow_quorum_loss)
+
+
+@main.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@inventory_option
+@click.option("--seed", type=int, help="Decides what is drawn by chance, so that a run can be repeated.")
+@click.option("--allow-destructive", default="", metavar="CLUSTER", help="Name the cluster that may be broken.")
+@errors_shown
+def drills(names: tuple[str, ...], inventory: str, seed: int | None, allow_destructive: str) -> int:
+    """Run scenarios, all unless NAMEd, one after the other, and show what was kept in one table.
+
+    What this host or inventory cannot do is refused with the reason and counted. The exit code is that of the worst.
+    """
+    from halab import scenario as scenarios
+    from halab.driver import drills as series
+    from halab.driver.prepare import Request
+    from halab.report import drills as report
+
+    for name in names:
+        scenarios.load(name)
+    request = Request(
+        inventory, "", shlex.join(["halab", *sys.argv[1:]]), allow_destructive=allow_destructive, seed=seed
+    )
+    with progress_shown() as progress:
+        rows, code = series.run_all(
+            request, names or scenarios.names(), progress, told=lambda row: progress.note(report.tally([row]))
+        )
+    folder = series.keep(rows)
+    click.echo(report.table(rows))
+    click.echo(f"Kept in {folder}: summary.txt, junit.xml, drills.json")
+    return code
 
 
 @main.command()
@@ -184,10 +196,10 @@ def report(run: str) -> None:
 @errors_shown
 def heal(inventory: str) -> None:
     """Undo every fault that is still in force, whoever left it."""
-    from halab.driver import site
+    from halab.driver import mending
 
-    with _at_work(inventory, "heal") as (where, progress):
-        healed = site.heal(where.plays, where.cluster, progress)
+    with at_work(inventory, "heal") as (where, progress):
+        healed = mending.heal(where.plays, where.cluster, progress)
     click.echo(f"{len(healed)} fault(s) healed; nothing is left in the ledger of cluster {where.cluster.name}")
 
 
@@ -198,7 +210,7 @@ def down(inventory: str) -> None:
     """Remove the machines that halab made, with their disks, keys and secrets."""
     from halab.driver import site
 
-    with _at_work(inventory, "down") as (where, progress):
+    with at_work(inventory, "down") as (where, progress):
         site.down(where, progress)
     where.lock_path.unlink(missing_ok=True)
     click.echo(f"cluster {where.cluster.name} is gone")
@@ -212,35 +224,7 @@ def list_() -> None:
 
     click.echo("Scenarios")
     for name, description in overview.described():
-        click.echo(f"  {name:<18} {description}")
+        click.echo(f"  {name:<30} {description}")
     click.echo("Runs")
     for run in overview.runs():
         click.echo(f"  {run.name:<40} {run.cluster:<16} {run.state}")
-
-
-@contextmanager
-def _at_work(inventory: str, what: str) -> Iterator[tuple[Site, Progress]]:
-    """A cluster held for one command, with somebody listening."""
-    from halab.driver import site
-    from halab.driver.signals import interrupting
-
-    where = site.open_site(inventory)
-    with interrupting(), _progress() as progress, site.locked(where, f"halab {what}", progress):
-        yield where, progress
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Live on a terminal, plain lines elsewhere."""
-    if sys.stdout.isatty():
-        from rich.console import Console
-
-        from halab.driver.live import LiveProgress
-
-        live = LiveProgress()
-        with live.shown(Console(highlight=False)):
-            yield live
-    else:
-        from halab.driver.progress import PlainProgress
-
-        yield PlainProgress(click.echo)

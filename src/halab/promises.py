@@ -9,14 +9,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from halab.checkers import (
+    etcd_leader,
     fault_acted,
     fault_gone,
     lag,
     lost_writes,
     operations_ok,
+    promotions,
+    redis_agrees,
+    redis_failover,
     rejoined,
     rows_equal,
     single_primary,
+    single_writer,
     write_outage,
 )
 from halab.checkers.context import Context, PlannedLoad, Promise
@@ -31,7 +36,8 @@ Check = Callable[[History, Context], Verdict]
 CHECKERS: Final[Mapping[str, tuple[Promise, Check]]] = {
     module.PROMISE.name: (module.PROMISE, module.check)
     for module in (
-        write_outage, lost_writes, single_primary, operations_ok, rejoined, rows_equal, lag, fault_acted, fault_gone,
+        write_outage, lost_writes, single_primary, single_writer, promotions, operations_ok, rejoined, rows_equal, lag,
+        etcd_leader, redis_failover, redis_agrees, fault_acted, fault_gone,
     )
 }  # fmt: skip
 COMPARISONS: Final[Mapping[str, Comparison]] = {

@@ -5,31 +5,37 @@ The schema is flat and closed: an unknown key is refused. See scenarios/*.yml fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from halab import catalogue, targets
 from halab.errors import InputError, Problem
 from halab.inventory import Cluster, repository
 from halab.schema import Table, closest, read_yaml
 
-SELECTORS = ("leader", "replica", "sync_standby", "etcd_leader")
 COMPARISONS: Mapping[str, str] = {"below": "<", "above": ">", "at_most": "<=", "at_least": ">=", "within": "<="}
 # Each promise with the comparisons that give it a threshold; none means that it holds or it does not.
 PROMISES: Mapping[str, tuple[str, ...]] = {
-    "write_outage": ("below", "at_most", "within"),
+    "write_outage": ("below", "at_most", "within", "above", "at_least"),
     "lost_writes": ("at_most", "below"),
     "single_primary": (),
+    "single_writer": (),
+    "promotions": ("at_most", "below", "above", "at_least"),
     "operations_ok": ("above", "at_least"),
     "rejoined": ("within", "below"),
     "rows_equal": (),
     "lag": ("below", "at_most", "within"),
+    "etcd_leader": ("within", "below"),
+    "redis_failover": ("within", "below"),
+    "redis_agrees": ("within", "below"),
     "fault_acted": (),
     "fault_gone": (),
 }
+MODES = ("off", "on", "strict", "quorum")
 LONGEST_S = 24 * 3600.0
 MOST_CLIENTS = 256
 
@@ -68,9 +74,17 @@ class Promise:
     threshold: float | None = None
 
 
+Promised = Mapping[str, Promise | None]
+"""Promises by name; None takes back what the scenario promises otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A validated scenario. `workload` is None when it only looks. Times in seconds."""
+    """A validated scenario. `workload` is None when it only looks. Times in seconds.
+
+    `needs` are variables that the inventory must set. `modes` are promises that differ by synchronous mode; a scenario
+    that was read for a cluster has them in its promises already.
+    """
 
     name: str
     description: str
@@ -80,6 +94,8 @@ class Scenario:
     after: float
     faults: tuple[Fault, ...]
     promises: tuple[Promise, ...]
+    needs: tuple[str, ...] = ()
+    modes: Mapping[str, Promised] = field(default_factory=dict)
 
 
 def load(name_or_path: str | Path, *, cluster: Cluster | None = None) -> Scenario:
@@ -101,15 +117,15 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (repository() / "scenarios").glob("*.yml")))
 
 
-def fault_names() -> tuple[str, ...]:
-    """The faults of the repository: one playbook each."""
-    return tuple(sorted(path.stem for path in (repository() / "playbooks/faults").glob("*.yml")))
-
-
 def parse(document: object, *, name: str, source: str, cluster: Cluster | None = None) -> Scenario:
     """Validate a scenario that is already data. Raises ScenarioError with every problem found."""
     problems: list[Problem] = []
     table = Table.of(document, "", problems)
+    promises = {name: promise for name, promise in _promises(table.table("promises")).items() if promise is not None}
+    modes = _modes(table.table("modes"))
+    if cluster is not None:
+        changed = {**promises, **modes.get(cluster.patroni.synchronous_mode, {})}
+        promises, modes = {name: promise for name, promise in changed.items() if promise is not None}, {}
     scenario = Scenario(
         name=table.text("name", default=name),
         description=table.text("description"),
@@ -118,7 +134,9 @@ def parse(document: object, *, name: str, source: str, cluster: Cluster | None =
         before=table.number("before", default=0.0, largest=LONGEST_S),
         after=table.number("after", default=0.0, largest=LONGEST_S),
         faults=tuple(_fault(entry, cluster) for entry in table.tables("faults")),
-        promises=tuple(_promises(table.table("promises"))),
+        promises=tuple(promises.values()),
+        needs=table.words("needs"),
+        modes=modes,
     )
     table.refuse_unknown()
     if scenario.faults and not scenario.destructive:
@@ -132,6 +150,9 @@ def parse(document: object, *, name: str, source: str, cluster: Cluster | None =
 def as_data(scenario: Scenario) -> dict[str, Any]:
     """The scenario in the form that `parse` reads, defaults filled in: what a run folder keeps."""
     workload = scenario.workload
+    modes = {
+        mode: {name: _given(promise) for name, promise in promised.items()} for mode, promised in scenario.modes.items()
+    }
     return {
         "name": scenario.name,
         "description": scenario.description,
@@ -144,15 +165,17 @@ def as_data(scenario: Scenario) -> dict[str, Any]:
             | {"parameters": dict(fault.parameters)}
             for fault in scenario.faults
         ],
-        "promises": {
-            promise.name: {_word(promise): promise.threshold} if promise.comparison else {}
-            for promise in scenario.promises
-        },
+        "promises": {promise.name: _given(promise) for promise in scenario.promises},
+        **({"needs": list(scenario.needs)} if scenario.needs else {}),
+        **({"modes": modes} if modes else {}),
     }
 
 
-def _word(promise: Promise) -> str:
-    return next(word for word in PROMISES[promise.name] if COMPARISONS[word] == promise.comparison)
+def _given(promise: Promise | None) -> dict[str, Any] | None:
+    if promise is None or promise.comparison is None:
+        return None if promise is None else {}
+    word = next(word for word in PROMISES[promise.name] if COMPARISONS[word] == promise.comparison)
+    return {word: promise.threshold}
 
 
 def _path_of(name_or_path: str | Path) -> Path:
@@ -187,44 +210,39 @@ def _fault(table: Table, cluster: Cluster | None) -> Fault:
         parameters=table.mapping("parameters"),
     )
     table.refuse_unknown()
-    known = fault_names()
+    known = catalogue.names()
     if fault.fault and fault.fault not in known:
         fix = closest(fault.fault, known) + f"Known faults: {', '.join(known)}."
         table.refuse("fault", fault.fault, "is unknown", fix)
-    if fault.target:
-        _check_target(table, fault.target, cluster)
+    elif fault.fault:
+        for name, fix in catalogue.spec(fault.fault).unknown(fault.parameters):
+            table.refuse(f"parameters.{name}", fault.parameters[name], f"is no parameter of fault {fault.fault}", fix)
+    found = targets.problem("target", fault.target, cluster) if fault.target else None
+    if found is not None:
+        table.refuse(found.key, found.value, found.reason, found.fix)
     return fault
 
 
-def _check_target(table: Table, target: str, cluster: Cluster | None) -> None:
-    """A selector, random(<group>), a group or a host; the last two can only be checked with a cluster."""
-    if target in SELECTORS:
-        return
-    inner = target.removeprefix("random(").removesuffix(")")
-    choices: Sequence[str]
-    if target == f"random({inner})":
-        choices = () if cluster is None else cluster.groups
-        word = "group"
-    elif not target.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        fix = f"Use {', '.join(SELECTORS)}, random(GROUP), a host or a group."
-        table.refuse("target", target, "is no selector", fix)
-        return
-    else:
-        choices = () if cluster is None else (*cluster.groups, *(host.name for host in cluster.hosts))
-        word = "selector, group or host"
-    if cluster is not None and inner not in choices:
-        fix = closest(inner, (*SELECTORS, *choices)) + f"The inventory has: {', '.join(choices)}."
-        table.refuse("target", target, f"is not a {word} of {cluster.inventory}", fix)
+def _modes(table: Table) -> dict[str, Promised]:
+    modes: dict[str, Promised] = {}
+    for given in table.values:
+        # YAML 1.1 reads a bare on or off as a boolean.
+        mode = {"True": "on", "False": "off"}.get(given, given)
+        if mode in MODES:
+            modes[mode] = _promises(table.table(given), may_be_none=True)
+        else:
+            table.refuse(given, None, "is not a synchronous mode", f"Use one of {', '.join(MODES)}.")
+    return modes
 
 
-def _promises(table: Table) -> list[Promise]:
-    found = []
-    for name in table.values:
+def _promises(table: Table, *, may_be_none: bool = False) -> dict[str, Promise | None]:
+    found: dict[str, Promise | None] = {}
+    for name, given in table.values.items():
         if name not in PROMISES:
             fix = closest(name, PROMISES) + f"Known promises: {', '.join(PROMISES)}."
             table.refuse(name, None, "is not a known promise", fix)
             continue
-        found.append(_promise(name, table.table(name)))
+        found[name] = None if given is None and may_be_none else _promise(name, table.table(name))
     return found
 
 

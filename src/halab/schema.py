@@ -117,6 +117,16 @@ class Table:
         """A mapping taken as it is; empty when absent."""
         return self.table(key).values
 
+    def words(self, key: str) -> tuple[str, ...]:
+        """A list of texts; empty when absent."""
+        if not self.has(key):
+            return ()
+        value = self.values[key]
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            self.refuse(key, value, "is not a list of words", "Write `[one, two]`.")
+            return ()
+        return tuple(value)
+
     def table(self, key: str) -> Table:
         """A nested mapping; empty when absent."""
         self.known.add(key)

@@ -19,7 +19,7 @@ from halab.verdict import Bound, Comparison, Verdict
 
 PROMISE: Final = Promise(
     name="rejoined",
-    title="The old leader is back as a streaming standby",
+    title="Nodes that were hit are back",
     unit="s",
     default=Bound(Comparison.AT_MOST, 60),
     words=("within", "below"),

@@ -36,7 +36,7 @@ PROMISE: Final = Promise(
     title="Write outage seen by clients",
     unit="s",
     default=Bound(Comparison.LESS, 30),
-    words=("below", "at_most", "within"),
+    words=("below", "at_most", "within", "above", "at_least"),
     needs_load=True,
     proof_stands=False,
 )

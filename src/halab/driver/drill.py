@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from halab.driver import ledger, logs, site
+import yaml
+
+from halab import scenario as scenarios
+from halab.driver import ledger, logs, mending
 from halab.driver.marks import marks_of
 from halab.driver.metadata import describe
 from halab.driver.prepare import Prepared, Request, prepared
@@ -24,19 +29,25 @@ from halab.waiting import Deadline, WaitExpired, eventually
 HEALTHY_WITHIN_S = 240.0
 HEALTHY_EVERY_S = 1.0
 LOOK_EVERY_S = 0.5
+# Load average for each processor above which time stamps are not to be trusted.
+OVERLOADED = 5
 UNKNOWN = 2
 INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a drill ended: its folder, VALID, INVALID or UNKNOWN, the exit code, and what went wrong besides."""
+    """How a drill ended: its folder, VALID, INVALID or UNKNOWN, the exit code, and what went wrong besides.
+
+    `overloaded` says in words that the controller was too busy for its times to mean much; empty when it was not.
+    """
 
     folder: Path
     run: str
     status: str
     exit_code: int
     problems: tuple[str, ...]
+    overloaded: str = ""
 
 
 def drill(request: Request, progress: Progress) -> Outcome:
@@ -56,6 +67,8 @@ class Drill:
         self._progress = progress
         self._scenario = ready.scenario
         self._folder = RunFolder.create(ready.scenario.name, describe(ready))
+        text = yaml.safe_dump(scenarios.as_data(ready.scenario), sort_keys=False, allow_unicode=True, width=120)
+        (self._folder.path / "scenario.yml").write_text(text, encoding="utf-8")
         ready.lock.say(run=f"run {self._folder.name}")
         site_plays = ready.site.plays
         self._plays = Plays(
@@ -65,7 +78,9 @@ class Drill:
             extra_vars=site_plays.extra_vars,
         )
         self._recorder: Recorder | None = None
+        self._faults: Schedule | None = None
         self._problems: list[str] = []
+        self._overloaded = ""
         self._phase_name = ""
         self._began = time.time()
 
@@ -97,12 +112,14 @@ class Drill:
         self._pass_time(scenario.before)
         if scenario.faults:
             self._phase("carrying out the faults")
-            self._problems += self._schedule(recorder).run()
+            self._faults = self._schedule(recorder)
+            self._problems += self._faults.run()
             self._heal()
             self._phase("waiting until the cluster is healthy again")
             self._await_health()
         self._phase(f"recording for {scenario.after:g} s after")
         self._pass_time(scenario.after)
+        self._note_load()
         self._phase("ending the load and reading every node")
         recorder.stop_load()
         recorder.final()
@@ -119,6 +136,7 @@ class Drill:
             progress=self._progress,
             record=recorder.mark,
             watch=self._watch,
+            acting=lambda faults: self._ready.lock.say(run=f"run {self._folder.name}", faults=list(faults)),
         )
 
     def _wind_up(self, interrupted: str) -> None:
@@ -133,22 +151,38 @@ class Drill:
 
     def _heal(self) -> None:
         """Nothing to heal is the usual case, when the faults' playbooks did it. Raises HealFailed."""
-        cluster = self._ready.cluster
-        faults = {left.id: left for left in ledger.leftovers(cluster)}
-        if not faults:
-            return
+        faults = self._faults
+        doubtful = faults is not None and (faults.uncertain or bool(faults.unresolved()))
+        if doubtful or ledger.leftovers(self._ready.cluster):
+            self._heal_all(run=self._folder.name if doubtful else None)
+
+    def _heal_all(self, *, run: str | None = None) -> None:
         self._phase("healing")
-        for healed in site.heal(self._plays, cluster, self._progress):
-            for record in marks_of(healed, fault_id=healed["id"], fault=healed["fault"], target=healed["target"]):
+        try:
+            self._mark_healed(mending.heal(self._plays, self._ready.cluster, self._progress, run=run))
+        except mending.HealFailed as error:
+            self._mark_healed(error.healed)
+            raise
+
+    def _mark_healed(self, found: Sequence[Mapping[str, Any]]) -> None:
+        for healed in found:
+            life = self._faults.lives.get(healed["id"]) if self._faults is not None else None
+            if life is None or not life.steps:
+                continue
+            records = marks_of(healed, fault_id=healed["id"], fault=life.fault, target=life.target)
+            for record in life.fresh(records):
                 if self._recorder is not None and self._recorder.alive:
                     self._recorder.mark(record)
 
     def _await_health(self) -> None:
         def look() -> bool:
             self._watch()
-            result = site.healthy(self._plays, self._progress)
-            if not result.ok:
-                raise HalabError("; ".join(result.problems) or "playbook verify failed")
+            seen = mending.look(self._plays, self._progress)
+            if seen.leftovers:
+                self._problem(f"left in a ledger: {'; '.join(map(str, seen.leftovers))}")
+                self._heal_all()
+            if not seen.result.ok:
+                raise HalabError("; ".join(seen.result.problems) or "playbook verify failed")
             return True
 
         try:
@@ -177,7 +211,18 @@ class Drill:
             status=status,
             exit_code=INTERRUPTED if interrupted else code,
             problems=tuple(self._problems),
+            overloaded=self._overloaded,
         )
+
+    def _note_load(self) -> None:
+        """Clients and observers run here, and often the machines too."""
+        load, processors = os.getloadavg()[0], os.cpu_count() or 1
+        told = f"load average {load:.0f} on {processors} processors"
+        words = f"the controller was overloaded ({told}): times say more about that than about the cluster"
+        self._overloaded = words if load > OVERLOADED * processors else ""
+        self._folder.save(controller={"processors": processors, "load_average": round(load, 1)})
+        if self._overloaded:
+            self._progress.note(words)
 
     def _pass_time(self, seconds: float) -> None:
         deadline = Deadline.after(seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,12 +18,16 @@ _RESULTS = {
 
 @dataclass(frozen=True, slots=True)
 class TaskEvent:
-    """A task began (`kind` task, no host) or ended on a host (ok, failed, unreachable) with this result."""
+    """A task began (`kind` task, no host) or ended on a host (ok, failed, unreachable) with this result.
+
+    `t` is when we heard of it, in nanoseconds of CLOCK_MONOTONIC.
+    """
 
     kind: str
     task: str
     host: str = ""
     action: str = ""
+    t: int = field(default_factory=time.monotonic_ns, compare=False)
     result: Mapping[str, Any] = field(default_factory=dict)
 
 

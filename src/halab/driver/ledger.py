@@ -1,28 +1,33 @@
-"""What the ledger of a cluster says, for people; healing is the business of playbooks/heal.yml."""
+"""What the ledgers of a cluster say, for people; healing is the business of playbooks/heal.yml."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from halab.inventory import Cluster
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A fault that may be acting."""
+    """A fault that may be acting. `host` is the machine whose ledger has it; empty for the controller's."""
 
     id: str
     fault: str
     target: str
     run: str
     expires: str
+    host: str = ""
 
     def __str__(self) -> str:
         of = f" of run {self.run}" if self.run else ""
+        where = f" of {self.host}" if self.host else ""
         return (
-            f"fault {self.id}{of} ({self.fault} on {self.target}) is in the ledger; it heals itself at {self.expires}"
+            f"fault {self.id}{of} ({self.fault} on {self.target}) is in the ledger{where}; it heals itself at "
+            f"{self.expires}"
         )
 
 
@@ -35,15 +40,27 @@ def leftovers(cluster: Cluster) -> tuple[Leftover, ...]:
     return tuple(_read(path) for path in sorted(folder(cluster).glob("[!.]*.json")))
 
 
+def of_machine(host: str, result: Mapping[str, Any]) -> Iterator[Leftover]:
+    """What module halab.faults.info told of a machine's own ledger."""
+    for entry in result.get("entries") or ():
+        yield _leftover(entry, host)
+    for words in result.get("unreadable") or ():
+        yield Leftover(str(words).partition(":")[0], "unreadable", str(words), "", "no known time", host)
+
+
 def _read(path: Path) -> Leftover:
     try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
-        return Leftover(
-            id=str(entry["id"]),
-            fault=str(entry["fault"]),
-            target=str(entry["target"]),
-            run=str(entry["run"]),
-            expires=str(entry["expires"]["wall"]),
-        )
+        return _leftover(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return Leftover(path.stem, "unreadable", str(path), "", "no known time")
+
+
+def _leftover(entry: Mapping[str, Any], host: str = "") -> Leftover:
+    return Leftover(
+        id=str(entry["id"]),
+        fault=str(entry["fault"]),
+        target=str(entry["target"]),
+        run=str(entry["run"]),
+        expires=str(entry["expires"]["wall"]),
+        host=host,
+    )

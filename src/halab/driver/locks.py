@@ -11,6 +11,8 @@ from typing import Any
 
 from halab.errors import HalabError
 
+_LONGEST = 65536
+
 
 class Busy(HalabError):  # noqa: N818 (a state, not a fault of the program)
     """Somebody else is at it; the text names process and run."""
@@ -71,7 +73,7 @@ def holder(path: Path) -> tuple[dict[str, Any] | None, bool]:
 
 def _said(handle: int) -> dict[str, Any]:
     try:
-        said = json.loads(os.pread(handle, 4096, 0) or b"{}")
+        said = json.loads(os.pread(handle, _LONGEST, 0) or b"{}")
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from halab import scenario as scenarios
 from halab.clients.cluster import require_access
-from halab.driver import consent, site
+from halab.driver import consent, drawing, mending, rehearsal, site
+from halab.driver.drawing import Wanted
 from halab.driver.locks import Lock
 from halab.driver.progress import Progress
 from halab.driver.runner import PlayFailed
+from halab.driver.selectors import Selectors
 from halab.errors import HalabError
 from halab.inventory import Cluster, load
+from halab.needs import lacking
 from halab.scenario import Scenario
 
 SEEDS = 2**32
@@ -24,15 +27,24 @@ class Refused(HalabError):  # noqa: N818 (what happened)
     """The drill did not begin; the text says why and what to do."""
 
 
+class Unsupported(Refused):
+    """This host or inventory cannot do what the scenario asks for; `reasons` say what is missing."""
+
+    def __init__(self, scenario: str, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__(f"scenario {scenario} cannot be carried out here: {'; '.join(reasons)}. Nothing was changed.")
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asked for. `command` is how, for the record."""
+    """What somebody asked for: a scenario by name or path, or one to be drawn. `command` is how, for the record."""
 
     inventory: str
     scenario: str
     command: str
     allow_destructive: str = ""
     seed: int | None = None
+    random: Wanted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +61,11 @@ class Prepared:
 
 def plan(request: Request) -> list[str]:
     """What a drill would do, in words. Reads the inventory and the scenario, touches nothing. Raises InputError."""
-    where, what = _agreed(request)
+    seed = _seed(request)
+    where, what = _agreed(request, seed)
     lines = [f"scenario {what.name}: {what.description}", f"cluster {where.cluster.name} ({where.inventory})"]
     lines += [f"found: {finding}" for finding in site.findings(where)]
+    lines += [f"refuse: {reason}" for reason in lacking(what, where.cluster, where.variables)]
     if not where.made:
         lines.append("create the machines and provision the stack")
     lines.append("check that the cluster is healthy")
@@ -76,32 +90,69 @@ def prepared(request: Request, progress: Progress) -> Iterator[Prepared]:
     Raises InputError, Busy or Refused before anything was changed, HealFailed or PlayFailed when what had to come first
     failed.
     """
-    where, what = _agreed(request)
+    seed = _seed(request)
+    where, what = _agreed(request, seed)
+    missing = lacking(what, where.cluster, where.variables)
+    if missing:
+        raise Unsupported(what.name, missing)
     with site.locked(where, f"drill {what.name}", progress) as lock:
-        site.sweep(where, progress)
+        mending.sweep(where, progress)
         if not where.made:
             site.up(where, progress)
         cluster = load(where.inventory)
         try:
-            site.require_healthy(where, progress)
+            mending.require_healthy(where, progress)
         except PlayFailed as error:
             fix = "Mend it first: `halab status` shows it, `halab up` provisions it again."
             raise Refused(f"the cluster is not healthy, so a drill would prove nothing. {fix}\n{error}") from error
         require_access(cluster)
-        # Seeds need to differ, not to be unpredictable.
-        seed = random.randrange(SEEDS) if request.seed is None else request.seed  # noqa: S311
+        what = _rehearsed(request, what, where, Selectors(cluster, seed), progress)
         yield Prepared(site=where, cluster=cluster, scenario=what, seed=seed, command=request.command, lock=lock)
 
 
-def _agreed(request: Request) -> tuple[site.Site, Scenario]:
+def _rehearsed(
+    request: Request, what: Scenario, where: site.Site, selectors: Selectors, progress: Progress
+) -> Scenario:
+    """The scenario when the cluster can have all its faults. Raises Unsupported.
+
+    One that is drawn is drawn again without those that it cannot have.
+    """
+    progress.phase("rehearsing the faults in check mode")
+    without: set[str] = set()
+    while True:
+        refused = rehearsal.refusals(what, where.plays, selectors)
+        if not refused:
+            return what
+        reasons = [str(refusal) for refusal in refused]
+        keys = {drawing.key_of(refusal.fault) for refusal in refused if refusal.fault is not None}
+        if request.random is None or keys <= without:
+            raise Unsupported(what.name, reasons)
+        without |= keys
+        for reason in reasons:
+            progress.note(f"cannot be had here: {reason}")
+        what = drawing.drawn(request.random, where.cluster, selectors.seed, without=without)
+
+
+def _agreed(request: Request, seed: int) -> tuple[site.Site, Scenario]:
     """Inventory and scenario, both valid, together and allowed. Raises InputError."""
-    scenarios.load(request.scenario)
+    if request.random is None:
+        scenarios.load(request.scenario)
+    else:
+        drawing.check(request.random)
     extra_vars = {consent.KEY: request.allow_destructive} if request.allow_destructive else {}
     where = site.open_site(request.inventory, extra_vars)
-    what = scenarios.load(request.scenario, cluster=where.cluster)
+    if request.random is None:
+        what = scenarios.load(request.scenario, cluster=where.cluster)
+    else:
+        what = drawing.drawn(request.random, where.cluster, seed)
     if what.destructive:
         consent.check(where.cluster, where.ownership, request.allow_destructive)
     return where, what
+
+
+def _seed(request: Request) -> int:
+    # Seeds need to differ, not to be unpredictable.
+    return random.randrange(SEEDS) if request.seed is None else request.seed  # noqa: S311
 
 
 def _promise(promise: scenarios.Promise) -> str:

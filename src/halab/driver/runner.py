@@ -80,16 +80,19 @@ class Plays:
         on_event: Callable[[TaskEvent], None] = lambda _event: None,
         cancel: threading.Event | None = None,
         within_s: float | None = None,
+        check: bool = False,
     ) -> PlayResult:
-        """Run playbooks/<playbook>.yml to its end; `on_event` is called in the caller's thread.
+        """Run playbooks/<playbook>.yml to its end, in check mode with `check`.
+
+        `on_event` is called in the caller's thread.
 
         An exception of the caller (an interrupt, or out of `on_event`) cancels the run before it goes on.
         """
         cancel = cancel or threading.Event()
         events: queue.SimpleQueue[TaskEvent | None] = queue.SimpleQueue()
         outcome = _Outcome(playbook)
-        arguments = (playbook, {**self.extra_vars, **(extra_vars or {})}, name or playbook, events, outcome)
-        thread = threading.Thread(target=self._work, args=(*arguments, cancel, within_s), name=playbook, daemon=True)
+        task = _Task(playbook, {**self.extra_vars, **(extra_vars or {})}, name or playbook, cancel, within_s, check)
+        thread = threading.Thread(target=self._work, args=(task, events, outcome), name=playbook, daemon=True)
         thread.start()
         try:
             for event in _until_none(events):
@@ -113,21 +116,12 @@ class Plays:
     def log(self, name: str) -> Path:
         return self.logs / f"{name.replace('/', '-')}.log"
 
-    def _work(
-        self,
-        playbook: str,
-        extra_vars: Mapping[str, Any],
-        name: str,
-        events: queue.SimpleQueue[TaskEvent | None],
-        outcome: _Outcome,
-        cancel: threading.Event,
-        within_s: float | None,
-    ) -> None:
+    def _work(self, task: _Task, events: queue.SimpleQueue[TaskEvent | None], outcome: _Outcome) -> None:
         remove_abandoned()
         private = Path(tempfile.mkdtemp(prefix=f"{PRIVATE_PREFIX}{os.getpid()}-"))
         try:
-            outcome.status = self._play(private, playbook, extra_vars, events, outcome, cancel, within_s)
-            self._keep_output(private, self.log(name), outcome)
+            outcome.status = self._play(private, task, events, outcome)
+            self._keep_output(private, self.log(task.name), outcome)
         except Exception as error:  # noqa: BLE001 (it is raised again in the caller's thread)
             outcome.error = error
         finally:
@@ -137,14 +131,7 @@ class Plays:
             events.put(None)
 
     def _play(
-        self,
-        private: Path,
-        playbook: str,
-        extra_vars: Mapping[str, Any],
-        events: queue.SimpleQueue[TaskEvent | None],
-        outcome: _Outcome,
-        cancel: threading.Event,
-        within_s: float | None,
+        self, private: Path, task: _Task, events: queue.SimpleQueue[TaskEvent | None], outcome: _Outcome
     ) -> Status:
         # Importing it costs more than a playbook's start, so only who runs one pays.
         from ansible_runner import Runner, RunnerConfig
@@ -157,21 +144,22 @@ class Plays:
             return False
 
         def is_cancelled() -> bool:
-            if cancel.is_set():
+            if task.cancel.is_set():
                 # Before ansible_runner kills Ansible alone and waits for the output that its workers keep open.
                 end_workers(private)
-            return cancel.is_set()
+            return task.cancel.is_set()
 
         # Settings given as an argument are dropped when the file is missing.
         in_file(private / "env/settings", {"pexpect_timeout": LOOK_EVERY_S})
         config = RunnerConfig(
             private_data_dir=str(private),
             ident="play",
-            playbook=str(self.root / "playbooks" / f"{playbook}.yml"),
+            playbook=str(self.root / "playbooks" / f"{task.playbook}.yml"),
             inventory=str(self.inventory),
-            extravars=in_file(private / "extra_vars.json", extra_vars),
+            extravars=in_file(private / "extra_vars.json", task.extra_vars),
             project_dir=str(self.root),
-            timeout=within_s,
+            timeout=task.within_s,
+            cmdline="--check" if task.check else None,
             quiet=True,
             suppress_env_files=True,
         )
@@ -193,6 +181,18 @@ class Plays:
             file.write(printed)
         if outcome.status == "failed" and not outcome.problems:
             outcome.problems = [line for line in _plain(printed).splitlines() if line.strip()][-12:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is to be run, and how."""
+
+    playbook: str
+    extra_vars: Mapping[str, Any]
+    name: str
+    cancel: threading.Event
+    within_s: float | None
+    check: bool
 
 
 class _Outcome:

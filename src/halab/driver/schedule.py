@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +25,28 @@ JOIN_WITHIN_S = 30.0
 
 
 @dataclass(slots=True)
+class Life:
+    """A fault that was begun, and the steps that are in the history already."""
+
+    fault: str
+    target: str
+    steps: list[str] = field(default_factory=list)
+
+    def fresh(self, records: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """Those of `records` that are not in the history yet: healing a second time tells the same instants again."""
+        for record in records:
+            if record["event"] not in self.steps:
+                self.steps.append(record["event"])
+                yield record
+
+
+@dataclass(slots=True)
 class Schedule:
-    """The faults of one run. `record` writes a mark to the history; `watch` raises when the run cannot go on."""
+    """The faults of one run. `record` writes a mark to the history; `watch` raises when the run cannot go on.
+
+    `acting` is told, in words, of every fault that was begun and is not known to be gone. `uncertain` says that a
+    fault's playbook did not end in order, so that more may act than was told.
+    """
 
     faults: Sequence[Fault]
     plays: Plays
@@ -34,7 +55,10 @@ class Schedule:
     progress: Progress
     record: Callable[[Mapping[str, Any]], None]
     watch: Callable[[], None]
+    acting: Callable[[Sequence[str]], None] = lambda _faults: None
+    uncertain: bool = False
     problems: list[str] = field(default_factory=list)
+    lives: dict[str, Life] = field(default_factory=dict)
     cancel: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> list[str]:
@@ -43,11 +67,10 @@ class Schedule:
         An exception of the caller, such as an interrupt, cancels what is under way; healing is then up to the caller.
         """
         began = time.monotonic()
-        scenario = self.folder.path.parent.name
+        # Unique for ever: the journals of machines remember healed faults by their ids.
+        run = self.folder.name.replace("/", "-")
         threads = [
-            threading.Thread(
-                target=self._when_due, args=(fault, f"{scenario}-{n}", began), name=f"fault-{n}", daemon=True
-            )
+            threading.Thread(target=self._when_due, args=(fault, f"{run}-{n}", began), name=f"fault-{n}", daemon=True)
             for n, fault in enumerate(self.faults, start=1)
         ]
         for thread in threads:
@@ -63,6 +86,10 @@ class Schedule:
                 thread.join(JOIN_WITHIN_S)
             raise
         return self.problems
+
+    def unresolved(self) -> dict[str, Life]:
+        """Faults that were begun and are not known to be gone."""
+        return {fault_id: life for fault_id, life in list(self.lives.items()) if "gone" not in life.steps}
 
     def _when_due(self, fault: Fault, fault_id: str, began: float) -> None:
         if self.cancel.wait(max(0.0, began + fault.at - time.monotonic())):
@@ -86,18 +113,22 @@ class Schedule:
         chosen = "" if target == fault.target else f" ({fault.target})"
         self.progress.note(f"fault {fault.fault} on {target}{chosen}")
         self.folder.event("fault", id=fault_id, fault=fault.fault, target=target, selector=fault.target)
-        steps: list[str] = []
-        began = time.monotonic_ns()
+        life = self.lives[fault_id] = Life(fault.fault, target)
+        self._tell_acting()
+        began = asked = time.monotonic_ns()
 
         def on_event(event: TaskEvent) -> None:
-            if event.kind != "task":
-                self._tell(fault, fault_id, target, event, steps)
+            nonlocal asked
+            if event.kind == "task":
+                asked = event.t
+            else:
+                self._tell(life, fault_id, event, asked)
 
         extra_vars = {
             "fault_id": fault_id,
             "fault_target": target,
             "fault_run": self.folder.name,
-            "fault_hold": fault.duration,
+            "fault_hold": math.ceil(fault.duration),
             "fault_ttl": int(fault.duration + TTL_MARGIN_S),
             **{f"fault_{key}": value for key, value in fault.parameters.items()},
         }
@@ -106,22 +137,44 @@ class Schedule:
                 f"faults/{fault.fault}", extra_vars, name=f"fault-{fault_id}", on_event=on_event, cancel=self.cancel
             )
         except Exception as error:  # noqa: BLE001 (a thread's exception would be lost; the run must say it)
-            self._failed(fault, fault_id, target, str(error), began=None if steps else began)
+            self.uncertain = True
+            self._failed(fault, fault_id, target, str(error), began=self._unless_told(fault_id, began))
             return
+        self.uncertain |= not result.ok
         if not result.ok and not self.cancel.is_set():
-            self._failed(fault, fault_id, target, "; ".join(result.problems), began=None if steps else began)
+            why = "; ".join(result.problems)
+            self._failed(fault, fault_id, target, why, began=self._unless_told(fault_id, began))
 
-    def _tell(self, fault: Fault, fault_id: str, target: str, event: TaskEvent, steps: list[str]) -> None:
+    def _unless_told(self, fault_id: str, began: int) -> int | None:
+        """`began` where the fault's modules told nothing of its steps."""
+        lives = [life for name, life in self.lives.items() if f"{name}-".startswith(f"{fault_id}-")]
+        return None if any(life.steps for life in lives) else began
+
+    def _tell(self, begun: Life, fault_id: str, event: TaskEvent, asked: int) -> None:
         self.folder.event("task", id=fault_id, task=event.task, host=event.host, outcome=event.kind)
-        for record in marks_of(event.result, fault_id=fault_id, fault=fault.fault, target=target):
-            # Healing a second time tells the same instants again.
-            if record["event"] in steps:
-                continue
-            steps.append(record["event"])
+        own_id, life = self._life_of(begun, fault_id, event)
+        records = marks_of(event.result, fault_id=own_id, fault=life.fault, target=life.target, asked=asked)
+        for record in life.fresh(records):
+            self.lives[own_id] = life
             self.record(record)
             self.folder.event("mark", **{key: record[key] for key in ("id", "target", "detail")}, step=record["event"])
-            words = f"fault {fault.fault} on {target} {_WORDS[record['event']]}"
-            self.progress.fault(fault_id, words, over=record["event"] == "gone")
+            words = f"fault {life.fault} on {life.target} {_WORDS[record['event']]}"
+            self.progress.fault(own_id, words, over=record["event"] == "gone")
+        if records:
+            self._tell_acting()
+
+    def _life_of(self, begun: Life, fault_id: str, event: TaskEvent) -> tuple[str, Life]:
+        """A playbook that acts on several machines at once gives each its own id; each is a fault of its own."""
+        told = str(event.result.get("id") or fault_id)
+        if not told.startswith(f"{fault_id}-"):
+            return fault_id, begun
+        if not begun.steps:
+            self.lives.pop(fault_id, None)
+        return told, self.lives.get(told) or Life(begun.fault, event.host)
+
+    def _tell_acting(self) -> None:
+        faults = self.unresolved().items()
+        self.acting([f"fault {fault_id} ({life.fault} on {life.target})" for fault_id, life in faults])
 
     def _failed(self, fault: Fault, fault_id: str, target: str, why: str, *, began: int | None = None) -> None:
         """Note it everywhere; a fault that told nothing of itself is marked as planned too."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import random
 import ssl
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from halab import targets
 from halab.clients.etcd import EtcdEndpoint
+from halab.clients.haproxy import node_at_address
 from halab.clients.http import HttpError, client_context
 from halab.clients.patroni import PatroniEndpoint
+from halab.clients.redis import SentinelEndpoint
 from halab.errors import HalabError
-from halab.inventory import Cluster
+from halab.inventory import Cluster, RedisMember
 from halab.waiting import WaitExpired, eventually
 
 ANSWER_WITHIN_S = 2.0
@@ -37,26 +41,33 @@ class Selectors:
         # Reproducible draws are wanted here, not unpredictable ones.
         self._random = random.Random(self.seed)  # noqa: S311
 
-    def resolve(self, target: str) -> tuple[str, ...]:
-        """Names of machines: one, or all of a group. Raises NoTarget when there is none now."""
-        if target in (host.name for host in self.cluster.hosts):
-            return (target,)
-        by_state: Mapping[str, Callable[[], str]] = {
+    def resolve(self, text: str) -> tuple[str, ...]:
+        """Names of machines: one or several. Raises NoTarget when there is none now."""
+        target = targets.parse(text)
+        if target is not None and target.kind == "role":
+            return (self._role(target.name),)
+        hosts = targets.candidates(target, self.cluster) if target is not None else ()
+        if target is None or not hosts:
+            raise NoTarget(f"target {text}: {self.cluster.inventory} has no host or group of this name")
+        if target.kind in ("all", "name"):
+            return hosts
+        return tuple(sorted(self._random.sample(hosts, min(targets.size(target, self.cluster), len(hosts)))))
+
+    def _role(self, role: str) -> str:
+        find: Mapping[str, Callable[[], str]] = {
             "leader": lambda: self._member("leader"),
             "replica": lambda: self._member(*REPLICAS),
             "sync_standby": lambda: self._member(*SYNCHRONOUS),
-            "etcd_leader": self._etcd_leader,
+            "etcd_leader": lambda: self._etcd(leads=True),
+            "etcd_follower": lambda: self._etcd(leads=False),
+            "redis_master": lambda: self._redis(master=True),
+            "redis_replica": lambda: self._redis(master=False),
+            "haproxy_active": self._haproxy_active,
         }
-        if target in by_state:
-            try:
-                return (eventually(by_state[target], within_s=FOUND_WITHIN_S, what=f"a machine that is {target}"),)
-            except WaitExpired as error:
-                raise NoTarget(f"target {target}: {error.last}") from error
-        group = target.removeprefix("random(").removesuffix(")")
-        hosts = [host.name for host in self.cluster.group(group)]
-        if not hosts:
-            raise NoTarget(f"target {target}: {self.cluster.inventory} has no host or group of this name")
-        return tuple(hosts) if group == target else (self._random.choice(hosts),)
+        try:
+            return eventually(find[role], within_s=FOUND_WITHIN_S, what=f"a machine that is {role}")
+        except WaitExpired as error:
+            raise NoTarget(f"target {role}: {error.last}") from error
 
     def _member(self, *roles: str) -> str:
         context = client_context(self.cluster.tls)
@@ -76,14 +87,15 @@ class Selectors:
             seen.append("; ".join(f"{entry.get('name')} is {entry.get('role')}" for entry in document["members"]))
         raise NoTarget("; ".join(dict.fromkeys(seen)))
 
-    def _etcd_leader(self) -> str:
+    def _etcd(self, *, leads: bool) -> str:
         context = client_context(self.cluster.tls)
         answers = [self._etcd_member(member.name, context) for member in self.cluster.etcd.members]
-        leaders = [name for name, leads in answers if leads is True]
-        if len(leaders) == 1:
-            return leaders[0]
+        leaders = [name for name, answer in answers if answer is True]
+        followers = [name for name, answer in answers if answer is False]
+        if len(leaders) == 1 and (leads or followers):
+            return leaders[0] if leads else self._random.choice(followers)
         raise NoTarget(
-            "; ".join(f"{name}: {'leads' if leads is True else leads or 'follows'}" for name, leads in answers)
+            "; ".join(f"{name}: {'leads' if answer is True else answer or 'follows'}" for name, answer in answers)
         )
 
     def _etcd_member(self, name: str, context: ssl.SSLContext) -> tuple[str, bool | str]:
@@ -95,6 +107,38 @@ class Selectors:
             return name, str(error)
         finally:
             endpoint.close()
+
+    def _redis(self, *, master: bool) -> str:
+        group = self.cluster.redis
+        members = group.members if group is not None else ()
+        seen = {member.name: self._sentinel_says(member) for member in members}
+        named, votes = Counter(seen.values()).most_common(1)[0] if seen else ("", 0)
+        if 2 * votes <= len(members) or named not in seen:
+            raise NoTarget("; ".join(f"Sentinel of {name} names {said}" for name, said in seen.items()) or "no Redis")
+        return named if master else self._random.choice([name for name in seen if name != named])
+
+    def _sentinel_says(self, member: RedisMember) -> str:
+        """The master by its Sentinel, or why it names none."""
+        assert self.cluster.redis is not None  # noqa: S101  told to the type checker: it has this member
+        sentinel = SentinelEndpoint(self.cluster.redis, member, self.cluster.tls, within_s=ANSWER_WITHIN_S)
+        try:
+            return str(self.cluster.name_of(sentinel.master()[0]))
+        except HalabError as error:
+            return str(error)
+        finally:
+            sentinel.close()
+
+    def _haproxy_active(self) -> str:
+        if self.cluster.haproxy is None or not self.cluster.haproxy.address:
+            raise NoTarget("haproxy_address is not set, so no balancer is the active one")
+        try:
+            answered = node_at_address(self.cluster.haproxy, self.cluster.tls, within_s=ANSWER_WITHIN_S)
+        except HttpError as error:
+            raise NoTarget(str(error)) from error
+        name = self.cluster.name_of(answered)
+        if name is None or name not in {host.name for host in self.cluster.haproxy.balancers}:
+            raise NoTarget(f"{self.cluster.haproxy.address} is answered by {answered}, which is no balancer")
+        return name
 
 
 def _running(document: Mapping[str, Any], roles: tuple[str, ...]) -> list[str]:

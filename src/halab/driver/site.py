@@ -14,14 +14,10 @@ from halab.driver.consent import Ownership, ownership
 from halab.driver.events import TaskEvent
 from halab.driver.locks import Lock, holder
 from halab.driver.progress import Progress
-from halab.driver.runner import PlayFailed, PlayResult, Plays
-from halab.errors import HalabError, InputError, Problem
+from halab.driver.runner import PlayResult, Plays
+from halab.errors import InputError, Problem
 from halab.inventory import Cluster, load, repository
 from halab.inventory.source import read_inventory
-
-
-class HealFailed(HalabError):  # noqa: N818 (what happened)
-    """A fault could not be undone; the text says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +74,7 @@ def findings(site: Site) -> list[str]:
         found.append(f"process {said.get('pid')} is at work on this cluster: {said.get('run')}")
     elif said:
         found.append(f"process {said.get('pid')} died during {said.get('run')}; `halab heal` mends what it left")
+        found += [f"it had begun: {fault}" for fault in said.get("faults") or ()]
     return found + [str(leftover) for leftover in ledger.leftovers(site.cluster)]
 
 
@@ -119,52 +116,6 @@ def down(site: Site, progress: Progress) -> None:
         raise InputError(str(site.inventory), [problem])
     progress.phase("removing the machines")
     play(site, "destroy", progress)
-
-
-def heal(plays: Plays, cluster: Cluster, progress: Progress) -> list[Mapping[str, Any]]:
-    """Undo everything in the ledger; returns what was healed. Raises HealFailed."""
-    healed: list[Mapping[str, Any]] = []
-
-    def on_event(event: TaskEvent) -> None:
-        tell(progress, event)
-        for entry in event.result.get("healed", ()) if event.kind != "task" else ():
-            healed.append(entry)
-            words = f"fault {entry['id']} ({entry['fault']} on {entry['target']}) is healed and seen to be gone"
-            progress.fault(entry["id"], words, over=True)
-
-    result = plays.run("heal", on_event=on_event)
-    left = ledger.leftovers(cluster)
-    if not result.ok or left:
-        reasons = "".join(f"  {reason}\n" for reason in (*result.problems, *left))
-        raise HealFailed(f"not everything could be healed:\n{reasons}  All that was said is in {plays.log('heal')}.")
-    return healed
-
-
-def sweep(site: Site, progress: Progress) -> None:
-    """Heal what earlier runs left, if anything. Raises HealFailed."""
-    left = ledger.leftovers(site.cluster)
-    for leftover in left:
-        progress.note(f"found: {leftover}")
-    if left:
-        progress.phase("healing what was left behind")
-        heal(site.plays, site.cluster, progress)
-
-
-def healthy(plays: Plays, progress: Progress) -> PlayResult:
-    """One look at the cluster with playbooks/verify.yml, which fails when it is not whole."""
-    return plays.run("verify", on_event=lambda event: tell(progress, event))
-
-
-def require_healthy(site: Site, progress: Progress) -> None:
-    """Raises PlayFailed when the cluster is not whole. Machines of halab that do not answer are brought up first."""
-    progress.phase("checking that the cluster is healthy")
-    result = healthy(site.plays, progress)
-    if not result.ok and result.unreachable and site.ownership.owned:
-        progress.note(f"machines do not answer: {', '.join(result.unreachable)}")
-        up(site, progress)
-        result = healthy(site.plays, progress)
-    if not result.ok:
-        raise PlayFailed(result, site.plays.log("verify"))
 
 
 def _found(inventory: str | Path) -> Path:

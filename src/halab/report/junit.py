@@ -50,11 +50,11 @@ def _case(folder: RunFolder, promise: Promise) -> ET.Element:
     summary = f"{promise.title}: measured {measured}, promised {wording.requirement(promise)}".replace("\u00a0", " ")
     tag = {"INVALID": "failure", "UNKNOWN": "error"}.get(promise.verdict)
     if tag is None:
-        ET.SubElement(case, "system-out").text = _clean(f"{summary}. {promise.witness}")
+        ET.SubElement(case, "system-out").text = clean(f"{summary}. {promise.witness}")
     else:
         kind = wording.VERDICT_WORDS[promise.verdict]
-        found = ET.SubElement(case, tag, message=_clean(promise.witness or summary), type=kind)
-        found.text = _clean(f"{summary}. {promise.witness}")
+        found = ET.SubElement(case, tag, message=clean(promise.witness or summary), type=kind)
+        found.text = clean(f"{summary}. {promise.witness}")
     return case
 
 
@@ -62,7 +62,7 @@ def _not_judged(folder: RunFolder) -> ET.Element:
     """A run without verdicts must not look like a suite in which nothing failed."""
     case = ET.Element("testcase", classname=f"halab.{folder.scenario}", name="judged", time="0")
     reason = " ".join(folder.notes) or "the run holds no judged promise"
-    ET.SubElement(case, "error", message=_clean(reason), type="not proven").text = _clean(reason)
+    ET.SubElement(case, "error", message=clean(reason), type="not proven").text = clean(reason)
     return case
 
 
@@ -75,7 +75,7 @@ def _properties(folder: RunFolder) -> ET.Element:
     element = ET.Element("properties")
     for name, value in found.items():
         if value is not None:
-            ET.SubElement(element, "property", name=name, value=_clean(str(value)))
+            ET.SubElement(element, "property", name=name, value=clean(str(value)))
     return element
 
 
@@ -83,5 +83,5 @@ def _count(cases: list[ET.Element], tag: str) -> int:
     return sum(case.find(tag) is not None for case in cases)
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     return _FORBIDDEN.sub("\ufffd", text)

@@ -34,9 +34,16 @@ def plans(draw: st.DrawFn) -> Plan:
     )  # fmt: skip
 
 
+# The simulated cluster has neither etcd nor Redis; test_stack.py has hand-made histories of those.
+PLAYED = tuple(name for name in CHECKERS if name not in ("etcd_leader", "redis_failover", "redis_agrees"))
+# Told by the same records as single_primary and write_outage, so a change may break them too.
+COMPANIONS = {"single_writer", "promotions"}
+
+
 def context(plan: Plan) -> Context:
     """Every promise, with thresholds that the plan just keeps."""
-    promises: dict[str, dict[str, float]] = {name: {} for name in CHECKERS}
+    promises: dict[str, dict[str, float]] = {name: {} for name in PLAYED}
+    promises["promotions"] = {"at_least": 1}
     promises["write_outage"] = {"below": plan.routed - plan.kill + 2.5}
     promises["rejoined"] = {"within": plan.streaming - plan.power_back + 1}
     promises["operations_ok"] = {"above": 85}
@@ -298,7 +305,7 @@ MUTATIONS: list[tuple[Mutation, dict[str, Status]]] = [
     (lag_at_the_end, {"lag": BAD}),
     (fail_often, {"operations_ok": BAD}),
     (hardly_load, dict.fromkeys(LOAD, OPEN)),
-    (cut_short, dict.fromkeys(CHECKERS, OPEN)),
+    (cut_short, dict.fromkeys(PLAYED, OPEN)),
 ]
 MAY_CHANGE: dict[str, set[str]] = {
     "delay_an_old_acknowledgement": {"write_outage"},
@@ -317,4 +324,4 @@ def test_one_change_is_found_by_the_checker_it_concerns(
     changed = {name: status for name, status in found.items() if status is not Status.VALID}
     for name, status in expected.items():
         assert changed.get(name) is status, (name, changed)
-    assert changed.keys() <= expected.keys() | MAY_CHANGE.get(mutate.__name__, set()), changed
+    assert changed.keys() <= expected.keys() | COMPANIONS | MAY_CHANGE.get(mutate.__name__, set()), changed

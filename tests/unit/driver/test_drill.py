@@ -25,6 +25,7 @@ from halab.driver.site import Site, findings
 from halab.inventory import load
 from halab.inventory.source import read_inventory
 
+ROOT = Path(__file__).resolve().parents[3]
 POWER = """\
 import os, subprocess, sys
 user = {user!r} if os.getuid() == 0 else None
@@ -90,6 +91,14 @@ SCENARIO = {
 }
 
 
+def heal_here(machine: Path) -> list[dict[str, Any]]:
+    """The real playbook, with this machine in the place of every other."""
+    plays: list[dict[str, Any]] = yaml.safe_load((ROOT / "playbooks/heal.yml").read_text())
+    plays[1] |= {"connection": "local", "become": False}
+    plays[1]["tasks"][0]["halab.faults.heal"]["ledger_dir"] = str(machine / "ledger")
+    return plays
+
+
 class Told:
     """A listener that keeps what it is told, and may act on it."""
 
@@ -127,7 +136,7 @@ def ready(
     write("faults/power", FAULT.replace("PYTHON", sys.executable).replace("POWER", f'"{switch}"'))
     write("verify", VERIFY)
     write("collect_logs", LOGS)
-    write("heal", (Path(__file__).resolve().parents[3] / "playbooks/heal.yml").read_text())
+    write("heal", yaml.safe_dump(heal_here(tmp_path / "machine")))
     state = tmp_path / "state"
     state.mkdir()
     path = postgres.inventory(tmp_path)
@@ -168,8 +177,11 @@ def test_a_whole_drill(ready: Callable[..., Prepared]) -> None:
     assert (outcome.status, outcome.exit_code) == ("VALID", 0)
     outage = next(promise for promise in verdicts["promises"] if promise["name"] == "write_outage")
     assert outage["measured"] > 2, "the server was really away"
-    for name in ("run.json", "events.jsonl", "junit.xml", "report.html", "logs/pg1.log", "ansible/fault-outage-1.log"):
+    for name in ("run.json", "events.jsonl", "junit.xml", "report.html", "logs/pg1.log"):
         assert (outcome.folder / name).stat().st_size > 0, name
+    assert [path.name for path in (outcome.folder / "ansible").glob("fault-*")] == [
+        f"fault-{outcome.run.replace('/', '-')}-1.log"
+    ]
     meta = json.loads((outcome.folder / "run.json").read_text())
     assert meta["ended"]
     assert meta["settings"] == {"seed": 7}
@@ -229,6 +241,37 @@ def test_a_fault_whose_playbook_dies_is_healed_by_the_driver(
     outcome = Drill(prepared, Told()).run()
     assert steps(outcome) == ["planned", "injected", "observed", "healed", "gone"]
     assert outcome.exit_code == 0
+
+
+def test_what_a_guardian_healed_is_found_out_in_the_end(
+    ready: Callable[..., Prepared], write: Callable[[str, str], None], root: Path, tmp_path: Path
+) -> None:
+    """SSH is lost during the fault, so its playbook can heal nothing; the machine does, and its journal tells when."""
+    prepared = ready()
+    plays = yaml.safe_load((root / "playbooks/faults/power.yml").read_text())
+    block = plays[0]["tasks"][0]
+    block["block"][0]["halab.faults.power"] |= {"ttl": 2, "ledger_dir": str(tmp_path / "machine/ledger")}
+    block["block"][1] = {"name": "Hold", "ansible.builtin.pause": {"seconds": 6}}
+    block["always"] = [{"name": "Heal", "ansible.builtin.fail": {"msg": "the connection is lost"}}]
+    write("faults/power", yaml.safe_dump(plays))
+    outcome = Drill(prepared, Told()).run()
+    marks = [record for record in history(outcome) if record["kind"] == "fault"]
+    assert sorted(mark["event"] for mark in marks) == ["failed", "gone", "healed", "injected", "observed", "planned"]
+    by_step = {mark["event"]: mark for mark in marks}
+    assert by_step["healed"]["detail"]["healed_by"] == "guardian"
+    assert by_step["observed"]["t"] < by_step["healed"]["t"] <= by_step["gone"]["t"] < by_step["failed"]["t"]
+    found = {
+        item["name"]: item["verdict"] for item in json.loads((outcome.folder / "verdicts.json").read_text())["promises"]
+    }
+    assert found["fault_gone"] == "VALID"
+    assert any("the connection is lost" in problem for problem in outcome.problems)
+
+
+def test_the_scenario_is_kept_so_that_it_can_be_repeated(ready: Callable[..., Prepared]) -> None:
+    prepared = ready(faults=[], before=1, after=0, promises={"lost_writes": {"at_most": 0}})
+    outcome = Drill(prepared, Told()).run()
+    again = scenarios.load(outcome.folder / "scenario.yml", cluster=prepared.cluster)
+    assert again == prepared.scenario
 
 
 def test_a_recorder_that_dies_ends_the_drill(ready: Callable[..., Prepared]) -> None:

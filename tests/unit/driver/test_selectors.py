@@ -48,3 +48,19 @@ def test_a_silent_cluster_says_what_its_members_said(
     assert str(caught.value).startswith(f"target {target}: ")
     assert says in str(caught.value)
     assert "refused" in str(caught.value)
+
+
+def test_the_active_balancer_is_whose_address_answers(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selectors, "FOUND_WITHIN_S", 0.1)
+    monkeypatch.setattr(selectors, "node_at_address", lambda *_given, **_options: "127.0.0.1")
+    assert Selectors(cluster, seed=1).resolve("haproxy_active") == ("pg1",)
+    monkeypatch.setattr(selectors, "node_at_address", lambda *_given, **_options: "192.0.2.9")
+    with pytest.raises(NoTarget, match=r"is answered by 192\.0\.2\.9, which is no balancer"):
+        Selectors(cluster, seed=1).resolve("haproxy_active")
+
+
+def test_several_machines_at_once(cluster: Cluster) -> None:
+    chosen = Selectors(cluster, seed=1)
+    assert len(set(chosen.resolve("majority(patroni)"))) == 2
+    assert len(set(chosen.resolve("random(patroni, 3)"))) == 3
+    assert chosen.resolve("all(patroni)") == ("pg1", "pg2", "pg3")

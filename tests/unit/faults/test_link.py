@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,13 +113,10 @@ def test_the_controller_is_found_through_sudo(monkeypatch: pytest.MonkeyPatch, t
         "from ansible_collections.halab.faults.plugins.module_utils.link_check import controllers\n"
         "print(*controllers())\n"
     )
-    import os
-    import sys
-
-    root = str(Path(link_check.__file__).parents[5])
+    path = ":".join([str(Path(link_check.__file__).parents[5]), *sys.path])
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.99 51234 192.0.2.11 22")
     done = subprocess.run(
-        ["/bin/sh", "-c", f"env -i PYTHONPATH={root}:{':'.join(sys.path)} {sys.executable} {script}; exit $?"],
+        ["/bin/sh", "-c", f"env -i PYTHONPATH={shlex.quote(path)} {sys.executable} {script}; exit $?"],
         env=dict(os.environ),
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def test_the_promises_are_those_that_checkers_judge():
         ({"promises": {"lost_write": {}}}, ["promises.lost_write", "Is `lost_writes` meant?", "Known promises"]),
         ({"promises": {"write_outage": {}}}, ["promises.write_outage", "exactly one threshold", "below"]),
         ({"promises": {"write_outage": {"below": 3, "within": 3}}}, ["promises.write_outage", "exactly one threshold"]),
-        ({"promises": {"write_outage": {"above": 3}}}, ["promises.write_outage.above = 3", "unknown key"]),
+        ({"promises": {"lag": {"above": 3}}}, ["promises.lag.above = 3", "unknown key"]),
         ({"promises": {"write_outage": {"below": "30 s"}}}, ["promises.write_outage.below = '30 s'"]),
         ({"promises": {"write_outage": {"below": float("nan")}}}, ["promises.write_outage.below"]),
         ({"promises": {"single_primary": {"below": 1}}}, ["promises.single_primary.below"]),
@@ -157,3 +158,36 @@ def test_a_file_that_is_no_good_yaml(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ScenarioError, match="is not YAML"):
         scenario.load(path)
+
+
+def test_promises_differ_by_synchronous_mode(cluster):
+    document = good(
+        promises={"lost_writes": {"at_most": 0}, "single_writer": {}},
+        modes={
+            False: {"lost_writes": {"at_most": 2400}, "single_writer": None},
+            "strict": {"write_outage": {"below": 9}},
+        },
+    )
+    quorum = scenario.parse(document, name="test", source="x", cluster=cluster)
+    assert [promise.name for promise in quorum.promises] == ["lost_writes", "single_writer"]
+    off = replace(cluster, patroni=replace(cluster.patroni, synchronous_mode="off"))
+    loose = scenario.parse(document, name="test", source="x", cluster=off)
+    assert loose.promises == (scenario.Promise("lost_writes", "<=", 2400),)
+    assert scenario.as_data(loose)["promises"] == {"lost_writes": {"at_most": 2400}}
+    assert "modes" not in scenario.as_data(loose), "a run folder keeps what was promised in that run"
+    both = scenario.parse(document, name="test", source="x")
+    assert scenario.parse(scenario.as_data(both), name="test", source="x") == both
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"modes": {"quorm": {}}}, ["modes.quorm", "is not a synchronous mode", "off, on, strict, quorum"]),
+        ({"modes": {"off": {"lost_write": {}}}}, ["modes.off.lost_write", "is not a known promise"]),
+        ({"needs": "haproxy_address"}, ["needs = 'haproxy_address'", "is not a list of words"]),
+    ],
+)
+def test_mistakes_in_modes_and_needs(changes, words):
+    text = refused(good(**changes))
+    for word in words:
+        assert word in text

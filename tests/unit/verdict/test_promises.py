@@ -75,7 +75,7 @@ def test_thresholds() -> None:
     ("promises", "words"),
     [
         ({"write_outrage": {}}, ["write_outrage", "is not a known promise", "write_outage, lost_writes"]),
-        ({"write_outage": {"above": 3}}, ["write_outage", "{'above': 3}", "exactly one of: below, at_most, within"]),
+        ({"lag": {"above": 3}}, ["lag", "{'above': 3}", "exactly one of: below, at_most, within"]),
         ({"write_outage": {"below": 3, "within": 4}}, ["exactly one of"]),
         ({"write_outage": 30}, ["write_outage = 30", "exactly one of"]),
         ({"write_outage": {"below": "30"}}, ["write_outage.below = '30'", "is not a finite number"]),
@@ -166,7 +166,8 @@ def test_verdicts_replace_older_ones(tmp_path: Path) -> None:
 
 
 # --- the gate ---------------------------------------------------------------------------------------------------------
-CONTEXT = replace(context_from_run(RUN), bounds=parse_bounds({name: {} for name in CHECKERS}))
+EVERY: dict[str, dict[str, float]] = {name: {} for name in CHECKERS} | {"promotions": {"at_least": 1}}
+CONTEXT = replace(context_from_run(RUN), bounds=parse_bounds(EVERY))
 
 
 def statuses(records: list[Record], context: Context = CONTEXT) -> dict[str, Status]:

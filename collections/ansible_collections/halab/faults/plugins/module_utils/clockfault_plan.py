@@ -33,6 +33,8 @@ from ansible_collections.halab.faults.plugins.module_utils.probes import output,
 
 _PERIOD_S = 1.0
 _CACHE_S = 1
+# libfaketime counts whole seconds, and looks again when more than those of its cache have begun since.
+_KNOWN_AFTER_S = _CACHE_S + 1
 _NOTHING = "Nothing was changed."
 _UNIT_PARTS = ("clockfault_skew", "clockfault_program", "clockfault_unit")
 _MACHINE_PARTS = ("clockfault_skew", "clockfault_kernel", "clockfault_machine")
@@ -176,7 +178,7 @@ def _unit_plan(parameters: Mapping[str, Any], skew: Skew) -> Plan:
     )
     undo = [agent.argv("clock-release", unit, drop_in, file)]
     if skew.kind == "step":
-        begin = agent.argv("clock-show", file, repr(skew.offset_s), str(_CACHE_S))
+        begin = agent.argv("clock-show", file, repr(skew.offset_s), str(_KNOWN_AFTER_S))
     else:
         command = agent.argv("clock-shift", file, _deadline_ns(parameters["ttl"]), *skew.words())
         begin = agent.argv("spawn", ledger, parameters["id"], *command)

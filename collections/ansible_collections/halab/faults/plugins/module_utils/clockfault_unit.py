@@ -107,7 +107,7 @@ def _arm(arguments: Sequence[str]) -> int:
 
 
 def _show(arguments: Sequence[str]) -> int:
-    """FILE SECONDS CACHE: the clock is off by so much, as every process knows `CACHE` seconds later."""
+    """FILE SECONDS AFTER: the clock is off by so much, as every process knows `AFTER` seconds later."""
     show(Path(arguments[0]), float(arguments[1]))
     # Nothing tells when a process that asks for the time now and then has looked into the file again.
     time.sleep(float(arguments[2]))

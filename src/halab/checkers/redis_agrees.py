@@ -1,0 +1,52 @@
+"""How long after the last fault was healed all Sentinels named one and the same master, for good.
+
+Two servers that call themselves master at once are legal while a fault acts and shortly after; what Sentinel promises
+is that it converges.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from halab.checkers import sentinels
+from halab.checkers.context import Context, Promise
+from halab.checkers.evidence import fault_lives, words
+from halab.history import History
+from halab.verdict import Bound, Comparison, Verdict
+
+PROMISE: Final = Promise(
+    name="redis_agrees",
+    title="All Sentinels follow one Redis master again",
+    unit="s",
+    default=Bound(Comparison.AT_MOST, 60),
+    words=("within", "below"),
+)
+
+
+def check(history: History, context: Context) -> Verdict:
+    """From the last heal to the beginning of the agreement that lasts to the end of the record."""
+    found = sentinels.looks(history)
+    nodes = {seen.node for seen in found}
+    if not nodes:
+        return PROMISE.unknown(context, "No Sentinel was ever asked, so nothing is known about Redis.")
+    healed = [event.t for life in fault_lives(history) for event in life.events if event.event == "healed"]
+    since = max(healed, default=found[0].t)
+    agreed: tuple[int, str] | None = None
+    last: dict[str, str] = {}
+    for t, opinion in sentinels.opinions(found):
+        last = opinion
+        if set(opinion) == nodes and len(set(opinion.values())) == 1:
+            master = next(iter(opinion.values()))
+            if agreed is None or agreed[1] != master:
+                agreed = (t, master)
+        else:
+            agreed = None
+    details: dict[str, Any] = {"sentinels": sorted(nodes), "last": dict(sorted(last.items()))}
+    if agreed is None:
+        told = ", ".join(f"{node}: {last.get(node, 'no answer')}" for node in sorted(nodes))
+        seconds = (max(history.last, since) - since) / 1e9
+        return PROMISE.still_open(context, seconds, f"At the end the Sentinels did not agree: {told}.", details)
+    t, master = agreed
+    seconds = max(t - since, 0) / 1e9
+    witness = f"All {len(nodes)} Sentinels named {master} from {words(history, t)} to the end."
+    return PROMISE.judge(context, seconds, witness, details)

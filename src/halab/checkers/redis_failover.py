@@ -1,0 +1,67 @@
+"""How long until most Sentinels followed another master, after a fault had hit the one they followed.
+
+From the beginning of the injection to the first moment at which a majority of all Sentinels names another server.
+Sentinels are asked once a second, so it is as precise as that.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from halab.checkers import sentinels
+from halab.checkers.context import Context, Promise
+from halab.checkers.evidence import FaultLife, fault_lives, words
+from halab.history import History, Observation
+from halab.verdict import Bound, Comparison, Verdict
+
+PROMISE: Final = Promise(
+    name="redis_failover",
+    title="Another Redis master after the old one was hit",
+    unit="s",
+    default=Bound(Comparison.AT_MOST, 30),
+    words=("within", "below"),
+)
+
+
+def check(history: History, context: Context) -> Verdict:
+    """The slowest failover of any fault whose target was the master."""
+    found = sentinels.looks(history)
+    known = len({seen.node for seen in found})
+    hits = [
+        (life, life.started)
+        for life in fault_lives(history)
+        if life.started is not None and _master_before(found, life.started, known) == life.target
+    ]
+    if not hits:
+        return PROMISE.unknown(context, "No fault hit the Redis master that most Sentinels followed.")
+    results = [(life, started, _other(found, known, life, started)) for life, started in hits]
+    details: dict[str, Any] = {
+        life.id: {"from": life.target, "to": other[1] if other else None} for life, _, other in results
+    }
+    for life, started, other in results:
+        if other is None:
+            seconds = (max(history.last, started) - started) / 1e9
+            witness = f"After {life.describe()} no majority of {known} Sentinels ever named another master."
+            return PROMISE.still_open(context, seconds, witness, details)
+    life, started, other = max(results, key=lambda result: (result[2] or (0, ""))[0] - result[1])
+    t, master = other or (started, "")
+    witness = (
+        f"Most of {known} Sentinels followed {master} at {words(history, t)}, {(t - started) / 1e9:.1f} s after "
+        f"{life.describe()} began."
+    )
+    return PROMISE.judge(context, (t - started) / 1e9, witness, details)
+
+
+def _master_before(found: list[Observation], t: int, known: int) -> str | None:
+    last = None
+    for seen_at, opinion in sentinels.opinions([seen for seen in found if seen.t_end <= t]):
+        last = sentinels.majority(opinion, known) if seen_at <= t else last
+    return last
+
+
+def _other(found: list[Observation], known: int, life: FaultLife, started: int) -> tuple[int, str] | None:
+    for t, opinion in sentinels.opinions(found):
+        master = sentinels.majority(opinion, known)
+        if t > started and master not in (None, life.target):
+            return t, str(master)
+    return None

@@ -1,0 +1,93 @@
+"""What every command of the command line shares: exit codes, errors in words, the cluster held, somebody listening."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from halab.driver.progress import Progress
+    from halab.driver.site import Site
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FAILED = 2
+REFUSED = 3
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """Wrong usage has an exit code of its own: click's is taken by `not proven`."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            code = super().main(*args, **(extra | {"standalone_mode": False}))
+        except click.exceptions.Abort:
+            sys.exit(INTERRUPTED)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(REFUSED)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def errors_shown(command: Callable[P, R]) -> Callable[P, R]:
+    """Show errors that a person can act on without a traceback, and end with the code that fits."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        from halab.errors import HalabError, InputError
+
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            click.echo("halab: interrupted", err=True)
+            raise SystemExit(INTERRUPTED) from None
+        except HalabError as error:
+            refused = isinstance(error, InputError) or type(error).__name__ in ("Busy", "Refused", "Unsupported")
+            text = str(error)
+            click.echo(text if text.startswith("halab:") else f"halab: {text}", err=True)
+            raise SystemExit(REFUSED if refused else FAILED) from None
+        except BrokenPipeError:
+            # Whoever read our output has seen enough; what is still buffered has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(0) from None
+        except OSError as error:
+            click.echo(f"halab: {error}", err=True)
+            raise SystemExit(FAILED) from None
+
+    return run
+
+
+@contextmanager
+def at_work(inventory: str, what: str) -> Iterator[tuple[Site, Progress]]:
+    """A cluster held for one command, with somebody listening."""
+    from halab.driver import site
+    from halab.driver.signals import interrupting
+
+    where = site.open_site(inventory)
+    with interrupting(), progress_shown() as progress, site.locked(where, f"halab {what}", progress):
+        yield where, progress
+
+
+@contextmanager
+def progress_shown() -> Iterator[Progress]:
+    """Live on a terminal, plain lines elsewhere."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        from halab.driver.live import LiveProgress
+
+        live = LiveProgress()
+        with live.shown(Console(highlight=False)):
+            yield live
+    else:
+        from halab.driver.progress import PlainProgress
+
+        yield PlainProgress(click.echo)

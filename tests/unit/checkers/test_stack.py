@@ -1,0 +1,168 @@
+"""Promises about who leads: promotions, etcd's leader, Redis' master, and writers by their acknowledgements alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.checkers.handmade import CONTEXT, POWER, bounded, fault, final, history, look, looks, write, writes
+from tests.unit.checkers.simulate import at
+
+from halab.checkers import etcd_leader, promotions, redis_agrees, redis_failover, single_primary, single_writer
+from halab.history import Observation, Record
+from halab.verdict import Status
+
+SENTINELS = ("redis1", "redis2", "redis3")
+
+
+def etcd(node: str, second: float, *, role: str = "follower", term: int = 1, ok: bool = True) -> Observation:
+    if not ok:
+        return Observation(t=at(second), t_end=at(second + 0.01), node=node, source="etcd", ok=False, error="refused")
+    return Observation(
+        t=at(second), t_end=at(second + 0.01), node=node, source="etcd", ok=True, role=role, extra={"term": term}
+    )
+
+
+def sentinels(begin: int, end: int, master: str, *, nodes: tuple[str, ...] = SENTINELS) -> list[Record]:
+    """One look a second at each Sentinel; all name the same master."""
+    return [
+        Observation(
+            t=at(second), t_end=at(second + 0.01), node=node, source="sentinel", ok=True, role="replica",
+            extra={"master": master},
+        )
+        for second in range(begin, end)
+        for node in nodes
+    ]  # fmt: skip
+
+
+def silent(begin: int, end: int, node: str) -> list[Record]:
+    return [
+        Observation(t=at(second), t_end=at(second + 0.9), node=node, source="sentinel", ok=False, error="timeout")
+        for second in range(begin, end)
+    ]
+
+
+FAILED_OVER = (writes(0, 10), writes(32, 60, first=1000, server="pg2", timeline=2), fault(POWER))
+
+
+def test_promotions_are_counted_by_timelines() -> None:
+    kept = promotions.check(history(writes(0, 60), fault(POWER)), CONTEXT)
+    assert (kept.status, kept.measured) == (Status.VALID, 0)
+    moved = promotions.check(history(FAILED_OVER), CONTEXT)
+    assert (moved.status, moved.measured) == (Status.INVALID, 1)
+    assert "pg1 on timeline 1" in moved.witness
+    assert "pg2 on timeline 2" in moved.witness
+    wanted = promotions.check(history(FAILED_OVER), bounded("promotions", ">=", 1))
+    assert wanted.status is Status.VALID
+    assert promotions.check(history(writes(0, 60)), bounded("promotions", ">=", 1)).status is Status.INVALID
+
+
+def test_a_promotion_that_no_client_met_counts_too() -> None:
+    seen = history(writes(0, 60), look("pg3", 61, timeline=3), fault(POWER))
+    assert promotions.check(seen, CONTEXT).measured == 2
+
+
+def test_without_a_primary_nothing_is_known_of_promotions() -> None:
+    assert promotions.check(history(fault(POWER)), CONTEXT).status is Status.UNKNOWN
+
+
+def test_a_frozen_primary_that_is_only_seen_is_no_second_writer() -> None:
+    """It calls itself writable on timeline 1 beside the one on timeline 2, and acknowledges nothing."""
+    seen = history(FAILED_OVER, looks(), look("pg1", 40, timeline=1), look("pg1", 40.2, timeline=1))
+    assert single_primary.check(seen, CONTEXT).status is Status.INVALID
+    verdict = single_writer.check(seen, CONTEXT)
+    assert (verdict.name, verdict.status) == ("single_writer", Status.VALID)
+
+
+def test_an_acknowledgement_of_the_old_primary_is_a_second_writer() -> None:
+    seen = history(FAILED_OVER, write(77, 40, 40.1, server="pg1", timeline=1), final("pg1", [], role="primary"))
+    verdict = single_writer.check(seen, CONTEXT)
+    assert (verdict.name, verdict.status, verdict.measured) == ("single_writer", Status.INVALID, 1)
+    assert "write 77 was acknowledged by pg1 on timeline 1" in verdict.witness
+
+
+def test_without_acknowledgements_no_writer_is_known() -> None:
+    assert single_writer.check(history(looks(), fault(POWER)), CONTEXT).status is Status.UNKNOWN
+
+
+def led(begin: float, end: float, node: str, term: int) -> list[Record]:
+    return [etcd(node, begin + step / 5, role="leader", term=term) for step in range(round((end - begin) * 5))]
+
+
+def test_the_time_without_an_etcd_leader() -> None:
+    seen = history(led(0, 11, "etcd1", 1), led(13, 60, "etcd2", 2), fault(POWER, target="etcd1"))
+    verdict = etcd_leader.check(seen, CONTEXT)
+    assert verdict.status is Status.VALID
+    assert verdict.measured == pytest.approx(2.2)
+    assert etcd_leader.check(seen, bounded("etcd_leader", "<=", 2)).status is Status.INVALID
+
+
+def test_a_deposed_etcd_leader_that_has_not_heard_does_not_count() -> None:
+    alone = [etcd("etcd1", 30 + step / 5, role="leader", term=1) for step in range(100)]
+    seen = history(led(0, 11, "etcd1", 1), led(12, 20, "etcd2", 2), alone, led(40, 60, "etcd3", 3), fault(POWER))
+    assert etcd_leader.check(seen, CONTEXT).measured == pytest.approx(20.2)
+
+
+def test_an_etcd_leader_that_never_comes_back() -> None:
+    seen = history(led(0, 11, "etcd1", 1), [etcd("etcd2", second) for second in range(12, 60)], fault(POWER))
+    verdict = etcd_leader.check(seen, CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert "No leader after etcd1 (term 1) was last seen" in verdict.witness
+    early = history(led(0, 11, "etcd1", 1), [etcd("etcd2", second) for second in range(12, 15)], fault(POWER))
+    assert etcd_leader.check(early, replace(CONTEXT, interrupted=True)).status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize("parts", [(led(0, 60, "etcd1", 1),), (fault(POWER),)])
+def test_what_says_nothing_of_etcd(parts: tuple[list[Record], ...]) -> None:
+    assert etcd_leader.check(history(*parts), CONTEXT).status is Status.UNKNOWN
+
+
+HIT = fault(POWER, target="redis1")
+
+
+def test_redis_fails_over_when_most_sentinels_follow_another() -> None:
+    one_first = sentinels(15, 20, "redis2", nodes=("redis2",)), sentinels(11, 20, "redis1", nodes=("redis3",))
+    seen = history(sentinels(0, 11, "redis1"), *one_first, sentinels(20, 60, "redis2"), HIT)
+    verdict = redis_failover.check(seen, CONTEXT)
+    assert verdict.status is Status.VALID
+    assert verdict.measured == pytest.approx(10.1, abs=0.2), "one of three Sentinels is no majority"
+    assert redis_failover.check(seen, bounded("redis_failover", "<=", 5)).status is Status.INVALID
+
+
+def test_a_redis_failover_that_never_comes() -> None:
+    verdict = redis_failover.check(history(sentinels(0, 60, "redis1"), HIT), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert "ever named another master" in verdict.witness
+
+
+def test_a_fault_that_missed_the_redis_master_proves_nothing() -> None:
+    assert redis_failover.check(history(sentinels(0, 60, "redis2"), HIT), CONTEXT).status is Status.UNKNOWN
+
+
+def test_sentinels_agree_again_some_time_after_the_heal() -> None:
+    late = sentinels(11, 38, "redis1", nodes=("redis1",)), sentinels(11, 60, "redis2", nodes=("redis2", "redis3"))
+    seen = history(sentinels(0, 11, "redis1"), *late, sentinels(38, 60, "redis2", nodes=("redis1",)), HIT)
+    verdict = redis_agrees.check(seen, CONTEXT)
+    assert verdict.status is Status.VALID
+    assert verdict.measured == pytest.approx(8, abs=0.1)
+    assert redis_agrees.check(seen, bounded("redis_agrees", "<", 5)).status is Status.INVALID
+
+
+def test_sentinels_that_do_not_agree_in_the_end() -> None:
+    apart = sentinels(0, 60, "redis1", nodes=("redis1",)), sentinels(0, 60, "redis2", nodes=("redis2", "redis3"))
+    verdict = redis_agrees.check(history(*apart, HIT), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert "redis1: redis1, redis2: redis2, redis3: redis2" in verdict.witness
+    gone = sentinels(0, 60, "redis2", nodes=("redis2", "redis3")), sentinels(0, 40, "redis2", nodes=("redis1",))
+    verdict = redis_agrees.check(history(*gone, silent(40, 60, "redis1"), HIT), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert "redis1: no answer" in verdict.witness
+
+
+def test_one_slow_answer_is_no_disagreement() -> None:
+    seen = history(sentinels(0, 60, "redis2"), silent(58, 59, "redis1"), HIT)
+    assert redis_agrees.check(seen, CONTEXT).status is Status.VALID
+
+
+def test_without_sentinels_nothing_is_known() -> None:
+    assert redis_agrees.check(history(HIT), CONTEXT).status is Status.UNKNOWN
