@@ -38,7 +38,7 @@ MENU: Final = (
     Choice("disk", ("leader", "patroni"), {"kind": "full", "area": "data", "reserved": "taken"}),
     Choice("disk", ("etcd_leader", "etcd"), {"kind": "sync_delay", "unit": "etcd.service", "delay_ms": 300}),
     Choice("pressure", ANY, {"kind": "cpu_burn"}),
-    Choice("pressure", ANY, {"kind": "memory_hog", "percent": 50}),
+    Choice("pressure", ANY, {"kind": "memory_hog", "bytes": 500_000_000}),
     Choice("limits", ANY, {"cpu": 20}),
-    Choice("clock", ("leader", "patroni"), {"unit": "patroni.service", "offset": "-2h"}),
+    Choice("clock", ("leader", "patroni"), {"unit": "patroni.service", "offset": "-10m"}),
 )

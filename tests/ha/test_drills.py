@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.ha.test_drill import ROOT, halab
 
+from halab.driver.runfolder import runs_root
 from halab.errors import HalabError
 from halab.waiting import eventually
 
@@ -34,7 +35,7 @@ pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.destructive]
 def test_a_series_of_drills_ends_with_one_table(inventory: Path) -> None:
     done = halab("drills", *SERIES, "-i", str(inventory))
     assert done.returncode == 0, done.stdout + done.stderr
-    folder = max((ROOT / "runs/drills").iterdir())
+    folder = max((runs_root() / "drills").iterdir())
     rows = {row["scenario"]: row for row in json.loads((folder / "drills.json").read_text())}
     assert {name: row["verdict"] for name, row in rows.items()} == dict.fromkeys(SERIES, "VALID")
     assert rows["network-partition"]["outage_s"] > 5, "the leader was really alone"
@@ -51,13 +52,13 @@ def test_a_killed_driver_leaves_a_fault_that_the_next_command_names_and_heals(in
     )  # fmt: skip
 
     def seen_to_act() -> bool:
-        run = max((ROOT / "runs/frozen-redis").iterdir(), default=None)
+        run = max((runs_root() / "frozen-redis").iterdir(), default=None)
         if run is None or driver.poll() is not None:
             raise HalabError("it has not begun")
         return '"step": "observed"' in (run / "events.jsonl").read_text()
 
     try:
-        (ROOT / "runs/frozen-redis").mkdir(parents=True, exist_ok=True)
+        (runs_root() / "frozen-redis").mkdir(parents=True, exist_ok=True)
         eventually(seen_to_act, within_s=BEGUN_WITHIN_S, what="a fault that acts")
     finally:
         os.kill(driver.pid, signal.SIGKILL)
