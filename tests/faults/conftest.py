@@ -16,8 +16,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-faults",
         action="store_true",
-        help="kill the driver, cut SSH and restart machines during every case, not during one of each family",
+        help="every case of every family, and every bad input on a machine, not only the first case of each family",
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --all-faults, bad input is left to the unit tests of the same refusals; what is left out is counted."""
+    if config.getoption("--all-faults"):
+        return
+    thorough = [item for item in items if item.get_closest_marker("thorough")]
+    if thorough:
+        config.hook.pytest_deselected(items=thorough)
+        items[:] = [item for item in items if item not in thorough]
 
 
 @pytest.fixture(scope="session")

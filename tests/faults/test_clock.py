@@ -145,6 +145,7 @@ def test_services_shut_into_a_folder_are_refused(node: Node) -> None:
         ({"unit": UNIT, "kind": "strobe", "offset": "1s", "period": 60}, "period = 60"),
     ],
 )
+@pytest.mark.thorough
 def test_refused_by_name(node: Node, parameters: dict[str, object], named: str) -> None:
     with pytest.raises(ModuleFailed, match=named):
         node.module("clock", **{"id": "c", "ttl": 20, **parameters})

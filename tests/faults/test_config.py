@@ -126,6 +126,7 @@ def test_two_changes_of_one_file_exclude_each_other(made: Node) -> None:
         ({"kind": "patroni", "path": None}, "endpoints: is missing"),
     ],
 )
+@pytest.mark.thorough
 def test_refused_by_name(made: Node, parameters: dict[str, object], named: str) -> None:
     before = look(made)
     with pytest.raises(ModuleFailed, match=named):

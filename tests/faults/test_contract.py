@@ -1,6 +1,6 @@
 """The contract of every fault, whatever its family: no trace in check mode, no change twice, and no trace in the end.
 
-Scenarios that wait for a fault's time to live run with the first case of each family; with all by `--all-faults`.
+It runs with the first case of each family; with all of them by `--all-faults`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def chosen(names: list[str], config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`case_name`: every case; `first_name`: one of each family; `pair`: two of different families on one machine."""
+    """`case_name` and `first_name`: one of each family; `pair`: two of different families on one machine."""
     if "case_name" in metafunc.fixturenames:
-        metafunc.parametrize("case_name", list(CASES))
+        metafunc.parametrize("case_name", chosen(list(CASES), metafunc.config))
     if "first_name" in metafunc.fixturenames:
         metafunc.parametrize("first_name", chosen(list(CASES), metafunc.config))
     if "lasting_name" in metafunc.fixturenames:

@@ -240,6 +240,7 @@ def test_a_users_own_rules_and_qdiscs_stay(nodes: Nodes) -> None:
         ({"delay_ms": 20, "peers": ["m2"]}, "peers = 'm2': is not an address"),
     ],
 )
+@pytest.mark.thorough
 def test_bad_input_is_refused(nodes: Nodes, parameters: dict[str, Any], says: str) -> None:
     machine = nodes["m1"]
     controller = machine.run("echo ${SSH_CONNECTION%% *}")

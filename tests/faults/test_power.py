@@ -183,6 +183,7 @@ def test_limits_and_power_heal_in_either_order(nodes: Nodes) -> None:
         ({"cpu": 10, "ttl": -1}, r"ttl = -1"),
     ],
 )
+@pytest.mark.thorough
 def test_bad_limits_are_named(nodes: Nodes, wanted: dict[str, Any], says: str) -> None:
     parameters = {"id": "bad", "ttl": 30, **limits(nodes), **wanted}
     with pytest.raises(ModuleFailed, match=says):

@@ -154,6 +154,7 @@ def test_descriptors_and_processes_run_out_and_come_back(node: Node) -> None:
         ({"kind": "pids", "unit": "systemd-logind.service", "method": "rlimit", "leave": 3}, r"leave = 3"),
     ],
 )
+@pytest.mark.thorough
 def test_bad_input_is_named(node: Node, parameters: dict[str, Any], says: str) -> None:
     with pytest.raises(ModuleFailed, match=says):
         node.module("pressure", **{"id": "bad", "ttl": 20, **parameters})

@@ -203,6 +203,7 @@ def test_all_that_is_named_but_the_protected(node: Node) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())),
 )
+@pytest.mark.thorough
 def test_refused(node: Node, parameters: dict[str, Any], says: str) -> None:
     with pytest.raises(ModuleFailed, match=says) as failed:
         node.module("process", id="refused", ttl=20, **parameters)

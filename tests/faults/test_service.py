@@ -150,6 +150,7 @@ def test_a_transient_unit_is_refused(node: Node) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())),
 )
+@pytest.mark.thorough
 def test_refused(node: Node, parameters: dict[str, Any], says: str) -> None:
     with service(node):
         with pytest.raises(ModuleFailed, match=says):

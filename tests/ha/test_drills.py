@@ -46,19 +46,21 @@ def test_a_series_of_drills_ends_with_one_table(inventory: Path) -> None:
 def test_a_killed_driver_leaves_a_fault_that_the_next_command_names_and_heals(inventory: Path, tmp_path: Path) -> None:
     path = tmp_path / "frozen-redis.yml"
     path.write_text(FROZEN)
+    runs = runs_root() / "frozen-redis"
+    runs.mkdir(parents=True, exist_ok=True)
+    earlier = set(runs.iterdir())
     driver = subprocess.Popen(
         [sys.executable, "-m", "halab", "chaos", str(path), "-i", str(inventory)],
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
     def seen_to_act() -> bool:
-        run = max((runs_root() / "frozen-redis").iterdir(), default=None)
-        if run is None or driver.poll() is not None:
+        run = max(set(runs.iterdir()) - earlier, default=None)
+        if run is None or not (run / "events.jsonl").exists():
             raise HalabError("it has not begun")
         return '"step": "observed"' in (run / "events.jsonl").read_text()
 
     try:
-        (runs_root() / "frozen-redis").mkdir(parents=True, exist_ok=True)
         eventually(seen_to_act, within_s=BEGUN_WITHIN_S, what="a fault that acts")
     finally:
         os.kill(driver.pid, signal.SIGKILL)
@@ -66,7 +68,7 @@ def test_a_killed_driver_leaves_a_fault_that_the_next_command_names_and_heals(in
     status = halab("status", "-i", str(inventory))
     assert "died during run frozen-redis/" in status.stdout, status.stdout + status.stderr
     assert "it had begun: fault frozen-redis-" in status.stdout
-    assert "(process on redis) acts on " in status.stdout, "the machine's own ledger has it"
+    assert "(process on redis (stop)) acts on " in status.stdout, "the machine's own ledger has it"
     healed = halab("heal", "-i", str(inventory))
     assert healed.returncode == 0, healed.stdout + healed.stderr
     assert "is healed and seen to be gone" in healed.stdout

@@ -14,6 +14,9 @@ from halab.driver.runner import PlayFailed, PlayResult, Plays
 from halab.driver.site import Site, tell, up
 from halab.errors import HalabError
 from halab.inventory import Cluster
+from halab.waiting import Deadline
+
+SETTLED_WITHIN_S = 90.0
 
 
 class HealFailed(HalabError):  # noqa: N818 (what happened)
@@ -83,7 +86,7 @@ def require_healthy(site: Site, progress: Progress) -> None:
     seen = look(site.plays, progress)
     if seen.leftovers:
         _mend(site, seen.leftovers, progress)
-        seen = look(site.plays, progress)
+        seen = _settled(site.plays, progress)
     result = seen.result
     if not result.ok and result.unreachable and site.ownership.owned:
         progress.note(f"machines do not answer: {', '.join(result.unreachable)}")
@@ -91,6 +94,15 @@ def require_healthy(site: Site, progress: Progress) -> None:
         result = look(site.plays, progress).result
     if not result.ok:
         raise PlayFailed(result, site.plays.log("verify"))
+
+
+def _settled(plays: Plays, progress: Progress) -> Look:
+    """The first look that finds the cluster whole, or the last: what was healed takes its time to rejoin."""
+    deadline = Deadline.after(SETTLED_WITHIN_S)
+    while True:
+        seen = look(plays, progress)
+        if seen.result.ok or deadline.expired:
+            return seen
 
 
 def _mend(site: Site, left: tuple[Leftover, ...], progress: Progress) -> None:

@@ -1,4 +1,7 @@
-"""A small service that tells its own time to whoever asks, so that nobody has to believe the module."""
+"""A small service that tells its own time to whoever asks, so that nobody has to believe the module.
+
+It has one thread: with two, one may use what libfaketime knew before while the other reads the new time.
+"""
 
 from tests.faults.cases import Case
 
@@ -7,7 +10,7 @@ import socketserver, time
 class Tell(socketserver.BaseRequestHandler):
     def handle(self):
         self.request.sendall(b"%.6f %.6f" % (time.time(), time.monotonic()))
-class Server(socketserver.ThreadingTCPServer):
+class Server(socketserver.TCPServer):
     allow_reuse_address = True
 Server(("127.0.0.1", 8099), Tell).serve_forever()
 """
