@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.halab.lab.plugins.module_utils import machine_limits, switch, switchboard
 
 ENGINE = """\
-#!{python}
+#!/usr/bin/env python3
 import pathlib, sys
 folder = pathlib.Path(__file__).resolve().parent
 status, verb = folder / "status", sys.argv[1]
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "a store" / "lab-1"
     (made / "hostkeys" / "m1").mkdir(parents=True)
     engine = made / "engine"
-    engine.write_text(ENGINE.format(python=sys.executable))
+    engine.write_text(ENGINE.format())
     engine.chmod(0o755)
     (made / "status").write_text("running")
 
