@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: limits
 short_description: Limit a whole machine from outside
-version_added: 0.2.0
+version_added: 0.1.0
 author: The halab authors
 description:
   - Gives a machine less memory, processor time or disk than it has, by a command of its site such as one of a container

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: link
 short_description: Delay, lose, duplicate, corrupt, reorder or slow down packets
-version_added: 0.2.0
+version_added: 0.1.0
 author: The halab authors
 description:
   - Impairs the IPv4 traffic of this machine with named peers, or with everybody but the controller, and measures on

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pressure
 short_description: Use up processor, memory, disk, connections, descriptors or processes of a machine
-version_added: 0.2.0
+version_added: 0.1.0
 author: The halab authors
 description:
   - Makes something scarce on the machine that it runs on, proves it by what the kernel counts, and takes it back on

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: process
 short_description: Stop, kill or terminate processes, or have a unit crash in a loop
-version_added: 0.2.0
+version_added: 0.1.0
 author: The halab authors
 description:
   - Signals the processes that are selected at the instant of the injection, told apart by number and start time, and

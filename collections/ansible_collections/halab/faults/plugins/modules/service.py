@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: service
 short_description: Stop a unit, keep it from being started, or make its starts slow
-version_added: 0.2.0
+version_added: 0.1.0
 author: The halab authors
 description:
   - Takes a unit that runs away in an orderly way, or delays its starts, and gives it back on request or when O(ttl) is
