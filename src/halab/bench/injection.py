@@ -5,10 +5,7 @@ Each is carried out by its playbook, as a user does it by hand, on a replica of 
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +17,7 @@ from halab.bench.failover import LOOK_WITHIN_S
 from halab.bench.plays import BenchError
 from halab.clients.http import client_context
 from halab.clients.patroni import PatroniEndpoint
+from halab.driver.runner import Plays
 from halab.inventory import Cluster, load
 from halab.waiting import eventually
 
@@ -121,22 +119,17 @@ def _play(
     root: Path, cluster: Cluster, playbook: str, parameters: Mapping[str, Any]
 ) -> tuple[list[Mapping[str, Any]], float, float]:
     """Results of the fault's tasks, the playbook's start on CLOCK_MONOTONIC and its whole time, in seconds."""
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
-        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-    }
     target = str(eventually(lambda: _replica(cluster), within_s=CALM_WITHIN_S, what="a replica that streams"))
-    options = json.dumps({"fault_target": target, "fault_hold": 0, "fault_ttl": 60, **parameters})
-    command = ["ansible-playbook", f"playbooks/faults/{playbook}.yml", "-i", str(cluster.inventory), "-e", options]
-    began = time.monotonic()
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
-    whole_s = time.monotonic() - began
-    if done.returncode != 0:
-        raise BenchError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
-    plays = json.loads(done.stdout[done.stdout.index("{") :])["plays"]
-    return [result for play in plays for task in play["tasks"] for result in task["hosts"].values()], began, whole_s
+    found: list[Mapping[str, Any]] = []
+    options = {"fault_target": target, "fault_hold": 0, "fault_ttl": 60, **parameters}
+    with tempfile.TemporaryDirectory(prefix="halab-bench-") as logs:
+        plays = Plays(root=root, inventory=cluster.inventory, logs=Path(logs), extra_vars={})
+        began = time.monotonic()
+        result = plays.run(f"faults/{playbook}", options, on_event=lambda event: found.append(event.result))
+        whole_s = time.monotonic() - began
+    if not result.ok:
+        raise BenchError(f"faults/{playbook} on {target}: {'; '.join(result.problems)}")
+    return found, began, whole_s
 
 
 def _replica(cluster: Cluster) -> str:
