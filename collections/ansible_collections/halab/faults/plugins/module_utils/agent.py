@@ -12,19 +12,17 @@ import hashlib
 import importlib
 import importlib.util
 import io
-import os
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.halab.faults.plugins.module_utils import boot, guardian, injector
-from ansible_collections.halab.faults.plugins.module_utils.ledger import Argv, LedgerError
+from ansible_collections.halab.faults.plugins.module_utils.ledger import Argv, LedgerError, write_whole
 
 _PACKAGE = "ansible_collections.halab.faults.plugins.module_utils"
-_CORE = ("clock", "probes", "ledger", "healing", "boot", "guardian", "injector", "procs", "agent")
+_CORE = ("clock", "probes", "waiting", "ledger", "healing", "boot", "guardian", "injector", "procs", "agent")
 _COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     **guardian.COMMANDS,
     **boot.COMMANDS,
@@ -36,7 +34,8 @@ Command = Callable[[Sequence[str]], int]
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """The agent of a ledger with the commands of `parts`: modules of this package that have a mapping COMMANDS.
+    """The agent of a ledger with the commands of `parts`: modules of this package with a mapping COMMANDS, or
+    that such a module imports.
 
     A command takes its arguments and returns an exit code. The caller must import the parts, so that Ansible sends
     them to the host. A part may import the core (see _CORE), the standard library and the parts before it.
@@ -59,16 +58,7 @@ class Agent:
         if path.exists():
             return
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.directory, prefix=".new-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(self._archive())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, self._archive())
 
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[None]:
@@ -109,7 +99,7 @@ def dispatch(parts: Sequence[str]) -> None:
     # The core's commands are asked for most, and need none of the parts.
     commands: dict[str, Command] = dict(_COMMANDS)
     for part in parts if name not in commands else ():
-        commands.update(importlib.import_module(f"{_PACKAGE}.{part}").COMMANDS)
+        commands.update(getattr(importlib.import_module(f"{_PACKAGE}.{part}"), "COMMANDS", {}))
     if name not in commands:
         sys.exit(f"no command {name!r}; there are: {', '.join(sorted(commands))}")
     sys.exit(commands[name](arguments))

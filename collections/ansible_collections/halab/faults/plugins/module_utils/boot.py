@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ansible_collections.halab.faults.plugins.module_utils.healing import heal
-from ansible_collections.halab.faults.plugins.module_utils.ledger import Argv, Ledger, LedgerError
+from ansible_collections.halab.faults.plugins.module_utils.ledger import Argv, Ledger, LedgerError, write_whole
 
 _SYSTEMD = Path("/run/systemd/system")
 _UNITS = Path("/etc/systemd/system")
@@ -51,9 +51,8 @@ def arm(ledger: Ledger, command: Argv) -> None:
         _WANTS.mkdir(parents=True, exist_ok=True)
         text = _TEXT.format(directory=ledger.directory, command=" ".join(_quoted(word) for word in command))
         if not unit.exists() or unit.read_text(encoding="utf-8") != text:
-            fresh = unit.with_suffix(".new")
-            fresh.write_text(text, encoding="utf-8")
-            os.replace(fresh, unit)
+            write_whole(unit, text)
+            unit.chmod(0o644)
         with contextlib.suppress(FileExistsError):
             (_WANTS / unit.name).symlink_to(unit)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,6 +141,3 @@ def _set_speed(speed: Speed) -> None:
     status = _adjust(_Timex()).status | _STA_UNSYNC
     modes = _ADJ_TICK | _ADJ_FREQUENCY | _ADJ_STATUS
     _adjust(_Timex(modes=modes, tick=speed.tick, freq=speed.freq, status=status))
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

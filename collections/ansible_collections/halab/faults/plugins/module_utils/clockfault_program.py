@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import platform
 import struct
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -95,6 +94,3 @@ def _segments(image: bytes) -> list[tuple[int, bytes]]:
         kind, _flags, offset, _virtual, _physical, length = struct.unpack_from("<IIQQQQ", image, table + number * size)
         found.append((kind, image[offset : offset + length] if kind in (_PT_INTERP, _PT_NOTE) else b""))
     return found
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, cast
@@ -130,6 +130,3 @@ class Skew:
         if abs(excess) < abs(wanted) / 2 and abs(after) < _TOLERANCE_S:
             return "right", seen
         return "neither", seen
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

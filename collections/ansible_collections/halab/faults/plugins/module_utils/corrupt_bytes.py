@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,3 @@ def _write(path: Path, pieces: Sequence[tuple[int, bytes]]) -> None:
             os.pwrite(file.fileno(), data, offset)
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

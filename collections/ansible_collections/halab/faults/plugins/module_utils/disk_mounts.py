@@ -8,7 +8,7 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +105,3 @@ def _parsed(line: str) -> Filesystem:
 def _plain(word: str) -> str:
     """Spaces and the like stand as octal escapes there."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), word)
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

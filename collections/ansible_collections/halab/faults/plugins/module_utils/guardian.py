@@ -4,23 +4,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ansible_collections.halab.faults.plugins.module_utils import boot, injector, procs
+from ansible_collections.halab.faults.plugins.module_utils import boot, injector
 from ansible_collections.halab.faults.plugins.module_utils.healing import heal
 from ansible_collections.halab.faults.plugins.module_utils.ledger import Argv, Entry, Ledger, LedgerError
+from ansible_collections.halab.faults.plugins.module_utils.waiting import until
 
 _ARMED_WITHIN_S = 15.0
 _LOOK_EVERY_S = 1.0
 _RETRY_MOST_S = 30.0
 _GIVE_UP_AFTER_S = 3600.0
-_POLL_S = 0.01
 
 
 def arm(ledger: Ledger, entry: Entry, command: Argv) -> None:
@@ -31,22 +29,13 @@ def arm(ledger: Ledger, entry: Entry, command: Argv) -> None:
         injector.start_detached(argv)
     except (OSError, subprocess.SubprocessError) as error:
         raise LedgerError(f"the guardian of {entry.id} could not be started: {error}") from error
-    deadline = time.monotonic() + _ARMED_WITHIN_S
-    while not alive(ledger, entry.id):
-        if time.monotonic() > deadline:
-            raise LedgerError(
-                f"the guardian of {entry.id} did not start within {_ARMED_WITHIN_S:g} s: `{' '.join(argv)}`."
-            )
-        time.sleep(_POLL_S)
+    if not until(lambda: alive(ledger, entry.id), within_s=_ARMED_WITHIN_S):
+        raise LedgerError(f"the guardian of {entry.id} did not start within {_ARMED_WITHIN_S:g} s: `{' '.join(argv)}`.")
 
 
 def alive(ledger: Ledger, entry_id: str) -> bool:
     """Whether the guardian of this id runs."""
-    try:
-        key = str(json.loads(_mark(ledger, entry_id).read_text(encoding="utf-8"))["process"])
-        return procs.find(key) is not None
-    except (OSError, KeyError, ValueError):
-        return False
+    return injector.marked_process(_mark(ledger, entry_id)) is not None
 
 
 def _mark(ledger: Ledger, entry_id: str) -> Path:
@@ -62,11 +51,7 @@ def _guard(arguments: Sequence[str]) -> int:
     urgent: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: urgent.append(number))
     mark = _mark(ledger, entry_id)
-    me = procs.read(os.getpid())
-    # Written under another name first: a reader must never see half of it.
-    fresh = mark.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps({"process": me.key if me else ""}), encoding="utf-8")
-    os.replace(fresh, mark)
+    injector.mark_process(mark)
     try:
         _watch(ledger, entry_id, urgent)
     finally:

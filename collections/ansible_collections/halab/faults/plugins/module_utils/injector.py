@@ -8,6 +8,7 @@ beside the ledger.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -19,12 +20,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ansible_collections.halab.faults.plugins.module_utils import procs
-from ansible_collections.halab.faults.plugins.module_utils.ledger import checked_id
+from ansible_collections.halab.faults.plugins.module_utils.ledger import checked_id, write_whole
+from ansible_collections.halab.faults.plugins.module_utils.waiting import until
 
 SYSTEMD = Path("/run/systemd/system")
 _STARTED_WITHIN_S = 10.0
 _ENDED_WITHIN_S = 3.0
-_POLL_S = 0.02
 
 
 def detached(argv: Sequence[str], *, unit: str, description: str, restarted: bool = False) -> list[str]:
@@ -72,8 +73,12 @@ def start_detached(argv: Sequence[str]) -> None:
 
 def unit_name(kind: str, directory: Path, entry_id: str) -> str:
     """A name of its own for each start, because a unit that just ended may still be known."""
+    return f"{_unit_prefix(kind, directory, entry_id)}{time.monotonic_ns()}"
+
+
+def _unit_prefix(kind: str, directory: Path, entry_id: str) -> str:
     digest = hashlib.sha256(f"{directory}\0{entry_id}".encode()).hexdigest()[:8]
-    return f"halab-{kind}-{digest}-{time.monotonic_ns()}"
+    return f"halab-{kind}-{digest}-"
 
 
 def expired(deadline_ns: int) -> bool:
@@ -83,11 +88,21 @@ def expired(deadline_ns: int) -> bool:
 
 def running(directory: Path, entry_id: str) -> procs.Process | None:
     """The injector of this fault, None when none runs."""
+    return marked_process(_mark(directory, entry_id))
+
+
+def mark_process(mark: Path) -> None:
+    """Write to the file `mark` that this very process is whom it tells of. Raises OSError."""
+    me = procs.read(os.getpid())
+    write_whole(mark, json.dumps({"process": me.key if me else ""}))
+
+
+def marked_process(mark: Path) -> procs.Process | None:
+    """The process that wrote `mark`, None when it ended or nobody did."""
     try:
-        key = str(json.loads(_mark(directory, entry_id).read_text(encoding="utf-8"))["process"])
+        return procs.find(str(json.loads(mark.read_text(encoding="utf-8"))["process"]))
     except (OSError, ValueError, KeyError):
         return None
-    return procs.find(key)
 
 
 def _mark(directory: Path, entry_id: str) -> Path:
@@ -107,23 +122,16 @@ def _spawn(arguments: Sequence[str]) -> int:
     except (OSError, subprocess.SubprocessError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    deadline = time.monotonic() + _STARTED_WITHIN_S
-    while running(folder, entry_id) is None:
-        if time.monotonic() > deadline:
-            sys.stderr.write(f"`{' '.join(argv)}` did not start, or ended, within {_STARTED_WITHIN_S:g} s\n")
-            return 1
-        time.sleep(_POLL_S)
+    if not until(lambda: running(folder, entry_id), within_s=_STARTED_WITHIN_S):
+        sys.stderr.write(f"`{' '.join(argv)}` did not start, or ended, within {_STARTED_WITHIN_S:g} s\n")
+        return 1
     return 0
 
 
 def _bear(arguments: Sequence[str]) -> int:
     """LEDGER ID ARGV...: mark this process as the injector, then become it: number and start stay the same."""
     directory, entry_id, *argv = arguments
-    mark = _mark(Path(directory), entry_id)
-    fresh = mark.with_suffix(f".{os.getpid()}")
-    me = procs.read(os.getpid())
-    fresh.write_text(json.dumps({"process": me.key if me else ""}), encoding="utf-8")
-    os.replace(fresh, mark)
+    mark_process(_mark(Path(directory), entry_id))
     # Its own group even where systemd started it, so that `reap` reaches its children too.
     with contextlib.suppress(PermissionError):
         os.setpgid(0, 0)
@@ -139,15 +147,28 @@ def _reap(arguments: Sequence[str]) -> int:
             break
         with contextlib.suppress(ProcessLookupError):
             os.killpg(os.getpgid(process.pid), number)
-        deadline = time.monotonic() + _ENDED_WITHIN_S
-        while procs.find(process.key) and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
+        until(functools.partial(_ended, process.key), within_s=_ENDED_WITHIN_S)
         process = procs.find(process.key)
     if process is not None:
         sys.stderr.write(f"process {process.pid} ({process.title}) does not end\n")
         return 1
     _mark(Path(directory), entry_id).unlink(missing_ok=True)
+    _forget_failed(_unit_prefix("injector", Path(directory), entry_id))
     return 0
+
+
+def _ended(key: str) -> bool:
+    return procs.find(key) is None
+
+
+def _forget_failed(prefix: str) -> None:
+    # `systemd-run --collect` is meant to, but where systemd cannot tell that a control group is empty it may take
+    # minutes. Best effort: the fault is gone either way.
+    if SYSTEMD.is_dir() and os.geteuid() == 0:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(
+                ("systemctl", "reset-failed", f"{prefix}*"), capture_output=True, timeout=_ENDED_WITHIN_S, check=False
+            )
 
 
 def _injecting(arguments: Sequence[str]) -> int:

@@ -117,6 +117,20 @@ def checked_id(value: str) -> str:
     return value
 
 
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Put a file there so that a reader finds all of it or what was there before. Raises OSError."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """Entries in `directory`, a file each. Writers of one id take turns by `lock`; files are replaced whole."""
@@ -228,16 +242,7 @@ class Ledger:
             time.sleep(0.05)
 
     def _replace(self, path: Path, text: str) -> None:
-        handle, name = tempfile.mkstemp(dir=self.directory, prefix=".new-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, text)
         self._sync()
 
     def _sync(self) -> None:

@@ -16,9 +16,9 @@ from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger
 from ansible_collections.halab.faults.plugins.module_utils.link_measure import Look, look, traced
 from ansible_collections.halab.faults.plugins.module_utils.link_reading import Reading
 from ansible_collections.halab.faults.plugins.module_utils.link_shape import Impairment
+from ansible_collections.halab.faults.plugins.module_utils.waiting import until
 
 _BOUND_WITHIN_S = 10.0
-_POLL_S = 0.02
 _CLEAR_PROBES = 20
 _CLEAR_WAIT_S = 0.3
 # Less is what a busy machine does to its packets without any fault.
@@ -42,11 +42,9 @@ def _steer(arguments: Sequence[str]) -> int:
     """LEDGER ID STEERING: lead packets to the queues, once somebody listens there, for what is left of the time."""
     directory, entry_id, text = arguments
     steering = link_steer.Steering.load(json.loads(text))
-    deadline = time.monotonic() + _BOUND_WITHIN_S
-    while not set(steering.queues.values()) <= link_steer.taken():
-        if time.monotonic() > deadline:
-            return _failed(f"nobody listens to queue {sorted(steering.queues.values())} within {_BOUND_WITHIN_S:g} s")
-        time.sleep(_POLL_S)
+    queues = set(steering.queues.values())
+    if not until(lambda: queues <= link_steer.taken(), within_s=_BOUND_WITHIN_S):
+        return _failed(f"nobody listens to queue {sorted(queues)} within {_BOUND_WITHIN_S:g} s")
     try:
         steering.put_up(ttl_s=max(1, math.ceil(_remaining_s(directory, entry_id))))
     except OSError as error:

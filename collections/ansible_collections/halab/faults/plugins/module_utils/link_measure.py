@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,6 +129,3 @@ def _paces(target: Target, request: Look) -> dict[str, Pace]:
     wait_s = request.wait_s + 2.0 * count * bits / (rate * 1000)
     traces = Measurement([target], count, 0.0, wait_s, large).run()
     return {way: Pace.of(traces, way) for way in request.directions}
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

@@ -8,7 +8,7 @@ matches leaves unshaped. Incoming packets are sent through an IFB device and mee
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,6 +144,3 @@ def _do(*argv: str) -> None:
     code, out, err = run(argv)
     if code != 0:
         raise OSError(f"`{' '.join(argv)}` failed with code {code}: {err or out}")
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

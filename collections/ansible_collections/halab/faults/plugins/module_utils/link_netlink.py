@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 NETLINK_ROUTE = 0
 NETLINK_NETFILTER = 12
@@ -176,6 +176,3 @@ def verdict_changing(queue: int, packet: int, payload: bytes) -> bytes:
 def _verdict_body(queue: int, decision: int, packet: int) -> bytes:
     head = struct.pack(">BBH", socket.AF_UNSPEC, 0, queue)
     return head + attribute(2, struct.pack(">II", decision, packet))
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

@@ -14,7 +14,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.halab.faults.plugins.module_utils.link_packets import Probes, Target, attach, checksum, same
@@ -198,6 +198,3 @@ def allowed() -> bool:
             return True
     except PermissionError:
         return False
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

@@ -251,6 +251,3 @@ def serve(queues: Mapping[int, int], impairment: Impairment, deadline_ns: int, *
     run(clients, deadline_ns, lambda: bool(told))
     for client in clients:
         client.link.close()
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
@@ -208,6 +208,3 @@ def _pairs(traces: Sequence[Trace], direction: str) -> Iterator[tuple[Trace, _Ro
         row = _row(trace, direction)
         if row.start_ns and row.times:
             yield trace, row
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -132,6 +132,3 @@ def flipped(packet: bytes, header: int, chance: random.Random) -> bytes:
     changed = bytearray(packet)
     changed[chance.randrange(header, len(packet))] ^= 1 << chance.randrange(8)
     return bytes(changed)
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -201,6 +201,3 @@ def _nft(*arguments: str, text: str = "") -> tuple[int, str]:
     except (OSError, subprocess.TimeoutExpired) as error:
         return _MISSING, str(error)
     return done.returncode, done.stderr.strip()
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -96,6 +96,3 @@ class Cut:
 
 def version(address: str) -> int:
     return 6 if ":" in address else 4
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

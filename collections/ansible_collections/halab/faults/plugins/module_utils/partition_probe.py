@@ -10,7 +10,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 SYN, RST, ACK = 0x02, 0x04, 0x10
@@ -126,6 +126,3 @@ def _checksum(data: bytes) -> int:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
-
-
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {}

@@ -8,15 +8,16 @@ or reset by the machine, or its keepalives stay unanswered. A restart of the SSH
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ansible_collections.halab.faults.plugins.module_utils.ledger import write_whole
+from ansible_collections.halab.faults.plugins.module_utils.waiting import until
+
 _WATCHING_WITHIN_S = 10.0
-_POLL_S = 0.02
 _KEEPALIVE = ((socket.SO_KEEPALIVE, 1),)
 _KEEPALIVE_TCP = ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 3))
 
@@ -61,9 +62,7 @@ def _cut(connection: socket.socket, deadline: float) -> str:
 
 
 def _tell(mark: Path, state: str, words: str) -> None:
-    fresh = mark.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps({"state": state, "words": words}), encoding="utf-8")
-    os.replace(fresh, mark)
+    write_whole(mark, json.dumps({"state": state, "words": words}))
 
 
 def _told(mark: Path) -> tuple[str, str]:
@@ -76,12 +75,9 @@ def _told(mark: Path) -> tuple[str, str]:
 
 def _watching(arguments: Sequence[str]) -> int:
     """MARK: wait until the watcher's connection is open."""
-    deadline = time.monotonic() + _WATCHING_WITHIN_S
-    while _told(Path(arguments[0]))[0] == "none":
-        if time.monotonic() > deadline:
-            sys.stderr.write(f"the machine's SSH server did not take a connection within {_WATCHING_WITHIN_S:g} s\n")
-            return 1
-        time.sleep(_POLL_S)
+    if not until(lambda: _told(Path(arguments[0]))[0] != "none", within_s=_WATCHING_WITHIN_S):
+        sys.stderr.write(f"the machine's SSH server did not take a connection within {_WATCHING_WITHIN_S:g} s\n")
+        return 1
     return 0
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from ansible_collections.halab.faults.plugins.module_utils import clock, injecto
 from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger
 from ansible_collections.halab.faults.plugins.module_utils.process_select import Selection, label, select
 from ansible_collections.halab.faults.plugins.module_utils.procs import Process
+from ansible_collections.halab.faults.plugins.module_utils.waiting import until
 
 PART = "process_agent"
 # Parents are stopped before their children, so that passes are as many as generations that were being born.
@@ -128,18 +130,19 @@ def _stop(record: Record, selection: Selection, *, stopped_too: bool) -> None:
 def _resume(arguments: Sequence[str]) -> int:
     """LEDGER ID: continue what was stopped by this fault and still exists, and see that it is."""
     keys, _count = _record(*arguments).read()
-    deadline = time.monotonic() + _CONTINUED_WITHIN_S
     for key in keys:
         # Once only: whoever stops it again afterwards may mean it.
         process = procs.find(key)
         if process is not None and process.state in _STOPPED:
             process.send(signal.SIGCONT)
-    while still := [process for process in map(procs.find, keys) if process is not None and process.state in _STOPPED]:
-        if time.monotonic() > deadline:
-            sys.stderr.write(f"still stopped: {', '.join(map(label, still))}\n")
-            return 1
-        time.sleep(_POLL_S)
+    if not until(lambda: not _still_stopped(keys), within_s=_CONTINUED_WITHIN_S):
+        sys.stderr.write(f"still stopped: {', '.join(map(label, _still_stopped(keys)))}\n")
+        return 1
     return 0
+
+
+def _still_stopped(keys: Sequence[str]) -> list[procs.Process]:
+    return [process for process in map(procs.find, keys) if process is not None and process.state in _STOPPED]
 
 
 def _held(arguments: Sequence[str]) -> int:
@@ -189,10 +192,12 @@ def _crash(arguments: Sequence[str]) -> int:
             continue
         record.write([*keys, process.key][-_KEPT_KEYS:], count + 1)
         process.send(signal.SIGKILL)
-        ended = time.monotonic() + _ENDED_WITHIN_S
-        while procs.find(process.key) and time.monotonic() < ended:
-            time.sleep(_POLL_S)
+        until(functools.partial(_gone, process.key), within_s=_ENDED_WITHIN_S, every_s=_POLL_S)
     return 0
+
+
+def _gone(key: str) -> bool:
+    return procs.find(key) is None
 
 
 def _control_group(unit: str) -> Path | None:

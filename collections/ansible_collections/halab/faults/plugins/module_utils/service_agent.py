@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ansible_collections.halab.faults.plugins.module_utils import procs
 from ansible_collections.halab.faults.plugins.module_utils.probes import run
+from ansible_collections.halab.faults.plugins.module_utils.waiting import until
 
 PART = "service_agent"
 RUNTIME_UNITS = Path("/run/systemd/system")
@@ -21,7 +22,6 @@ _DOWN = ("inactive", "failed")
 _SETTLED_S = 2.0
 _SLOW_WITHIN_S = 60.0
 _LEFT_WITHIN_S = 3.0
-_POLL_S = 0.05
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -108,12 +108,9 @@ def _restart(arguments: Sequence[str]) -> int:
     if code != 0:
         sys.stderr.write(f"{unit} cannot be restarted: {err}\n")
         return 1
-    deadline = time.monotonic() + _SLOW_WITHIN_S
-    while not _sleepers(unit, sleep, seconds):
-        if time.monotonic() > deadline:
-            sys.stderr.write(f"{unit} was not held up at its start within {_SLOW_WITHIN_S:g} s\n")
-            return 1
-        time.sleep(_POLL_S)
+    if not until(lambda: _sleepers(unit, sleep, seconds), within_s=_SLOW_WITHIN_S):
+        sys.stderr.write(f"{unit} was not held up at its start within {_SLOW_WITHIN_S:g} s\n")
+        return 1
     return 0
 
 
@@ -159,14 +156,13 @@ def _sleepers(unit: str, sleep: str, seconds: str) -> list[procs.Process]:
 
 
 def _wake(unit: str, sleep: str, seconds: str) -> bool:
-    deadline = time.monotonic() + _LEFT_WITHIN_S
-    while sleepers := _sleepers(unit, sleep, seconds):
-        if time.monotonic() > deadline:
-            return False
+    def awake() -> bool:
+        sleepers = _sleepers(unit, sleep, seconds)
         for process in sleepers:
             process.send(signal.SIGTERM)
-        time.sleep(_POLL_S)
-    return True
+        return not sleepers
+
+    return until(awake, within_s=_LEFT_WITHIN_S)
 
 
 def _reload() -> int:
