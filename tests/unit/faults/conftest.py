@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ansible_collections.halab.faults.plugins.module_utils import boot
+from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger, LedgerError
+from ansible_collections.halab.faults.plugins.module_utils.lifecycle import FaultError, heal_one
 
 POWER = """\
 import sys, pathlib
@@ -62,11 +67,15 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.fixture
 def ledger_dir(tmp_path: Path) -> Iterator[Path]:
-    """A ledger whose guardians end with the test, because they watch for their entry."""
+    """A ledger that is healed after the test. What cannot be healed is dropped, which ends its guardian as well."""
     folder = tmp_path / "ledger"
     yield folder
-    for entry in folder.glob("[!.]*.json"):
-        entry.unlink()
+    ledger = Ledger(folder)
+    for path in folder.glob("[!.]*.json"):
+        with contextlib.suppress(FaultError, LedgerError):
+            heal_one(ledger, path.stem)
+        path.unlink(missing_ok=True)
+    boot.disarm_when_empty(ledger)
 
 
 @pytest.fixture

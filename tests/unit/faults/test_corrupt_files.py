@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -36,8 +37,8 @@ def told(capsys: pytest.CaptureFixture[str], folder: Path, path: Path) -> str:
     return capsys.readouterr().out.splitlines()[0]
 
 
-def hurt(folder: Path, path: Path, **wanted: object) -> None:
-    damage = Damage(folder=str(folder), path=str(path), **wanted)  # type: ignore[arg-type]
+def hurt(folder: Path, path: Path, **wanted: Any) -> None:
+    damage = Damage(folder=str(folder), path=str(path), **wanted)
     assert corrupt_files.COMMANDS["corrupt-damage"]([damage.dump()]) == 0
 
 

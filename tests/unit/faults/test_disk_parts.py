@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -152,12 +153,12 @@ def test_work_for_about_a_second(wanted: dict[str, int], expected: tuple[int, in
     assert disk_limits.work(wanted, "write") == expected
 
 
-def calls(**changes: object) -> Calls:
-    plain = {
+def calls(**changes: Any) -> Calls:
+    plain: dict[str, Any] = {
         "strace": "/usr/bin/strace", "unit": "", "process": "halab-test-sleeper", "syscalls": ("fsync", "fdatasync"),
         "alter": "error=EIO", "files": ("/a",),
     }  # fmt: skip
-    return Calls(**{**plain, **changes})  # type: ignore[arg-type]
+    return Calls(**{**plain, **changes})
 
 
 def test_the_tracer_alters_what_was_asked() -> None:

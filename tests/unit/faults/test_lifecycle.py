@@ -101,8 +101,11 @@ def test_heal_without_effect_keeps_the_entry(arguments: Arguments, machine: Mach
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"ttl": -5}, r"ttl = -5: is not a positive number"),
+        ({"ttl": None}, r"ttl: is missing"),
+        ({"ttl": -5}, r"ttl = -5: is not a number of seconds from 1 to 86400"),
         ({"ttl": 0}, r"ttl = 0"),
+        ({"ttl": 86401}, r"ttl = 86401"),
+        ({"gone_within": 0}, r"gone_within = 0: is not a positive number"),
         ({"id": "../escape"}, r"id = '\.\./escape'"),
         ({"port": 70000}, r"port = 70000"),
         ({"off_command": []}, r"off_command of pg1: not given.*machine_power"),

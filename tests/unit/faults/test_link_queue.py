@@ -14,10 +14,11 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.halab.faults.plugins.module_utils import link_measure, link_netlink, link_steer
-from ansible_collections.halab.faults.plugins.module_utils.link_packets import Probes, Target, checksum, same
+from ansible_collections.halab.faults.plugins.module_utils.link_packets import Probes, Target, same
 from ansible_collections.halab.faults.plugins.module_utils.link_queue import Client, parsed, run
 from ansible_collections.halab.faults.plugins.module_utils.link_shape import Impairment, Shaper
 from ansible_collections.halab.faults.plugins.module_utils.link_steer import Steering, Traffic
+from ansible_collections.halab.faults.plugins.module_utils.packets import checksum
 
 PEER = Target("192.0.2.12")
 TRAFFIC = Traffic(peers=("192.0.2.12", "192.0.2.13"), ports=(), directions=("in",), spared=())

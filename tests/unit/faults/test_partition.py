@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.halab.faults.plugins.module_utils import net, nft, partition_probe, partition_rules
+from ansible_collections.halab.faults.plugins.module_utils import net, nft, packets, partition_probe, partition_rules
 from ansible_collections.halab.faults.plugins.module_utils.lifecycle import FaultError
 from ansible_collections.halab.faults.plugins.module_utils.partition import describe, plan_of
 from ansible_collections.halab.faults.plugins.module_utils.partition_agent import unproven
@@ -359,4 +359,4 @@ def test_attempts_to_connect() -> None:
     [(bytes.fromhex("0001f203f4f5f6f7"), 0x220D), (bytes.fromhex("0001f203f4f5f6"), 0x2304), (b"", 0xFFFF)],
 )
 def test_checksum(data: bytes, checksum: int) -> None:
-    assert partition_probe._checksum(data) == checksum
+    assert packets.checksum(data) == checksum

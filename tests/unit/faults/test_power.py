@@ -77,25 +77,34 @@ def test_a_frozen_machine_is_not_as_it_must_be(arguments: Arguments, machine: Ma
         act(arguments(), check_mode=False)
 
 
+class Server(socketserver.ThreadingTCPServer):
+    """A server that can be told to look restarted."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.restarted = threading.Event()
+        super().__init__(("127.0.0.1", 0), Greeter)
+
+
 class Greeter(socketserver.BaseRequestHandler):
     """An SSH server as far as anybody looks: it greets, and holds the connection until the server is shut."""
 
     def handle(self) -> None:
         self.request.sendall(b"SSH-2.0-scratch\r\n")
-        while not getattr(self.server, "restarted", threading.Event()).wait(0.05):
+        assert isinstance(self.server, Server)
+        while not self.server.restarted.wait(0.05):
             continue
 
 
 @pytest.fixture
 def ssh_server() -> Iterator[tuple[int, threading.Event]]:
     """A server at another address than ours, whose connections end when the event is set."""
-    socketserver.ThreadingTCPServer.allow_reuse_address = True
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greeter) as server:
-        server.daemon_threads = True
-        server.restarted = restarted = threading.Event()  # type: ignore[attr-defined]
+    with Server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1], restarted
-        restarted.set()
+        yield int(server.server_address[1]), server.restarted
+        server.restarted.set()
         server.shutdown()
 
 

@@ -67,31 +67,30 @@ def numbers(chosen: Sequence[Process]) -> list[int]:
     return [process.pid for process in chosen]
 
 
-@pytest.mark.parametrize(
-    ("target", "expected"),
-    [
-        ("postmaster", [110]),
-        ("backend", [121, 122, 120, 123]),
-        ("walsender", [116]),
-        ("walreceiver", [117]),
-        ("checkpointer", [111]),
-        ("patroni", [100]),
-        ("etcd", [200]),
-        ("redis", [300]),
-        ("sentinel", [310]),
-        ("haproxy", [400, 401, 402]),
-        ("haproxy_master", [400]),
-        ("haproxy_worker", [401, 402]),
-        ("keepalived", [500, 501]),
-    ],
-)
+KNOWN: dict[str, list[int]] = {
+    "postmaster": [110],
+    "backend": [121, 122, 120, 123],
+    "walsender": [116],
+    "walreceiver": [117],
+    "checkpointer": [111],
+    "patroni": [100],
+    "etcd": [200],
+    "redis": [300],
+    "sentinel": [310],
+    "haproxy": [400, 401, 402],
+    "haproxy_master": [400],
+    "haproxy_worker": [401, 402],
+    "keepalived": [500, 501],
+}
+
+
+@pytest.mark.parametrize(("target", "expected"), KNOWN.items())
 def test_known_targets(everyone: list[Process], target: str, expected: list[int]) -> None:
     assert numbers(choose(Selection(target=target), everyone)) == expected
 
 
 def test_every_known_target_is_tried() -> None:
-    (parameters,) = (mark for mark in test_known_targets.pytestmark if mark.name == "parametrize")  # type: ignore[attr-defined]
-    assert {case[0] for case in parameters.args[1]} == set(process_select.KNOWN)
+    assert set(KNOWN) == set(process_select.KNOWN)
 
 
 @pytest.mark.parametrize("prefix", ["postgres: ", "postgres: my: cluster: "])

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The fault contract: an id, a state, a time to live and a ledger."""
+    """The fault contract: an id, a state and a time to live. Its ledger is another fragment's."""
 
     DOCUMENTATION = r"""
 options:
   state:
     description:
       - V(injected) brings the fault about, proves its effect and leaves a guardian that heals it after O(ttl) seconds.
-      - V(healed) undoes what the ledger holds under O(id) and proves that the effect is gone.
+      - V(healed) undoes what the ledger holds under O(id) and proves that the effect is gone, whatever else is given.
     type: str
     choices: [injected, healed]
     default: injected
@@ -22,13 +22,9 @@ options:
     required: true
   ttl:
     description:
-      - Seconds after which the fault is healed whatever became of Ansible, the driver and the terminal.
+      - Seconds, up to 86400, after which the fault is healed, whatever became of Ansible, the driver and the network.
       - Counted on the monotonic clock from before the injection. Required for O(state=injected).
     type: int
-  ledger_dir:
-    description: Folder of the ledger, on the machine that runs the module. Made with mode 0700 when missing.
-    type: path
-    required: true
   cluster:
     description: Name of the cluster that the fault belongs to, so that it can be healed with others of that cluster.
     type: str

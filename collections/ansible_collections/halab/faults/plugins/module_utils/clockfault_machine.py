@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import sys
 import threading
@@ -18,6 +17,7 @@ from ansible_collections.halab.faults.plugins.module_utils import injector
 from ansible_collections.halab.faults.plugins.module_utils.clock import boot_id
 from ansible_collections.halab.faults.plugins.module_utils.clockfault_kernel import Kernel, Reference, Speed, system
 from ansible_collections.halab.faults.plugins.module_utils.clockfault_skew import Skew
+from ansible_collections.halab.faults.plugins.module_utils.ledger import write_whole
 from ansible_collections.halab.faults.plugins.module_utils.probes import run
 
 # Programs that would put the time right at once, by the units of Debian, Ubuntu, Fedora and their kin.
@@ -41,9 +41,7 @@ class Marker:
     def write(self, reference: Reference, speed: Speed) -> None:
         self.path.parent.mkdir(mode=0o755, exist_ok=True)
         data = {"boot": boot_id(), "reference": reference.dump(), "tick": speed.tick, "freq": speed.freq}
-        fresh = self.path.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps(data), encoding="ascii")
-        os.replace(fresh, self.path)
+        write_whole(self.path, json.dumps(data))
 
     def read(self) -> tuple[Reference, Speed] | None:
         """None when the clock is not wrong by us, or the machine was restarted since. Raises OSError, ValueError."""

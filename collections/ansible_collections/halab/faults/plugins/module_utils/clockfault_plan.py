@@ -36,6 +36,7 @@ _CACHE_S = 1
 # libfaketime counts whole seconds, and looks again when more than those of its cache have begun since.
 _KNOWN_AFTER_S = _CACHE_S + 1
 _NOTHING = "Nothing was changed."
+# Each after those that it imports. Imported here as well, so that Ansible sends them to the machine.
 _UNIT_PARTS = ("clockfault_skew", "clockfault_program", "clockfault_unit")
 _MACHINE_PARTS = ("clockfault_skew", "clockfault_kernel", "clockfault_machine")
 # A unit may take as long to stop and start as systemd lets it by default.
@@ -154,8 +155,9 @@ def _require_own_clock(controller_boot_id: str) -> None:
 
 
 def _unit_plan(parameters: Mapping[str, Any], skew: Skew) -> Plan:
-    if parameters["ready_within"] <= 0:
-        raise FaultError(f"ready_within = {parameters['ready_within']}: is not a number of seconds. {_NOTHING}")
+    wait = parameters["ready_within"]
+    if wait <= 0:
+        raise FaultError(f"ready_within = {wait}: is not a positive number of seconds. {_NOTHING}")
     for name in ("time_command", "ready_command"):
         if parameters[name]:
             require_program(parameters[name][0], package="that has it", purpose=name)
@@ -173,7 +175,7 @@ def _unit_plan(parameters: Mapping[str, Any], skew: Skew) -> Plan:
     # Reading the file for every call costs 4 to 25 us, so a clock that changes once is looked at once a second.
     cache = f"FAKETIME_CACHE_DURATION={_CACHE_S}" if skew.kind == "step" else "FAKETIME_NO_CACHE=1"
     arm = agent.argv(
-        *("clock-arm", unit, drop_in, file, str(library), cache, str(parameters["ready_within"])),
+        *("clock-arm", unit, drop_in, file, str(library), cache, str(wait)),
         *(parameters["ready_command"] or parameters["time_command"]),
     )
     undo = [agent.argv("clock-release", unit, drop_in, file)]

@@ -46,6 +46,7 @@ class ClockError(Exception):
 
 def show(file: Path, offset_s: float) -> None:
     """Have the service's clock be off by `offset_s` seconds from now on."""
+    # Whatever user the service runs as must be able to read it.
     fresh = file.with_suffix(f".{os.getpid()}")
     fresh.write_text(f"{offset_s:+.6f}\n", encoding="ascii")
     os.replace(fresh, file)

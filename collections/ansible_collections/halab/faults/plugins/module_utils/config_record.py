@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger
+from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger, write_whole
 from ansible_collections.halab.faults.plugins.module_utils.probes import run
 
 # How a module hands values to the commands that it runs: arguments are visible to everybody on the machine.
@@ -47,14 +47,8 @@ class Record:
         return dict(data)
 
     def write(self, data: Mapping[str, Any]) -> None:
-        """Keep `data` so that it outlives this boot. Raises OSError."""
-        fresh = self.path.with_suffix(f".{os.getpid()}")
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(data, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, self.path)
+        """Keep `data` so that it outlives this boot, for its owner's eyes only. Raises OSError."""
+        write_whole(self.path, json.dumps(data))
 
 
 def handed() -> dict[str, Any]:

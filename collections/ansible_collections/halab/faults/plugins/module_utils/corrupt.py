@@ -28,6 +28,7 @@ _SYSTEM = (
     "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr",
     "/var/lib/apt", "/var/lib/dpkg", "/var/lib/halab", "/var/lib/systemd", "/var/lib/containers",
 )  # fmt: skip
+# Each after those that it imports. Imported here as well, so that Ansible sends them to the machine.
 _PARTS = ("disk_mounts", "corrupt_bytes", "corrupt_files")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ansible_collections.halab.faults.plugins.module_utils import corrupt_bytes, disk_mounts
 from ansible_collections.halab.faults.plugins.module_utils.corrupt_bytes import Original, Region
+from ansible_collections.halab.faults.plugins.module_utils.ledger import write_whole
 
 _RECORD, _KEPT, _SHELL = "record.json", "kept", "shell"
 _POLL_S = 0.5
@@ -56,12 +57,7 @@ class Record:
         return Region(start=self.start, end=self.end)
 
     def write(self, folder: Path) -> None:
-        fresh = folder / f"{_RECORD}.new"
-        with fresh.open("w", encoding="utf-8") as file:
-            json.dump(asdict(self), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, folder / _RECORD)
+        write_whole(folder / _RECORD, json.dumps(asdict(self)))
         _sync(folder)
 
     @classmethod

@@ -27,6 +27,7 @@ _TELL_EVERY_S = 1.0
 _ENDED_WITHIN_S = 2.0
 _PR_SET_PDEATHSIG = 1
 _ALTERED = (b"(INJECTED)", b"(DELAYED)")
+_TRACER = re.compile(r"^TracerPid:\s*(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +89,11 @@ def _of_a_fault(process: procs.Process) -> bool:
 
 def tracers(pid: int) -> dict[int, int]:
     """Tracer of each thread of a process, 0 for none; empty when the process is gone."""
-    found = {}
+    found: dict[int, int] = {}
     for folder in Path(f"/proc/{pid}/task").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             status = (folder / "status").read_text(encoding="utf-8", errors="replace")
-            found[int(folder.name)] = int(re.search(r"^TracerPid:\s*(\d+)", status, re.MULTILINE)[1])  # type: ignore[index]
+            found |= {int(folder.name): int(tracer) for tracer in _TRACER.findall(status)}
     return found
 
 
@@ -199,6 +200,7 @@ class _Told:
         early = self.last[0] > 0 and time.monotonic() - self.at < _TELL_EVERY_S
         if early or now == self.last:
             return
+        # Not synced as the ledger's own files are: whoever is traced stands still while we wait for a disk.
         fresh = self.path.with_suffix(".calls-new")
         fresh.write_text(json.dumps({"altered": tracing.altered, "problem": tracing.problem}), encoding="utf-8")
         os.replace(fresh, self.path)

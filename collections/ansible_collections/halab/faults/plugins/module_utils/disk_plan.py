@@ -26,11 +26,12 @@ LEDGER_BYTES = 16 << 20
 LEDGER_INODES = 1000
 ROOT_BYTES = 256 << 20
 MOST_INODES = 1_000_000
-# Written, not reserved, at the pace of a slow disk within the time that a command has.
+# Where space cannot be reserved it is written: no more than a slow disk takes within the time that a command has.
 MOST_WRITTEN_BYTES = 2 << 30
 # Filesystems without a device or memory of their own: what is taken there is taken from somebody else's.
 _BORROWED = ("overlay", "fuse", "nfs", "nfs4", "cifs", "9p", "virtiofs")
 _NOT_FILES = ("proc", "sysfs", "cgroup", "cgroup2", "devtmpfs", "devpts", "mqueue", "securityfs", "debugfs", "tracefs")
+# Each after those that it imports. Imported here as well, so that Ansible sends them to the machine.
 _SPACE_PARTS = ("disk_mounts", "disk_space")
 _REMOUNT_PARTS = ("disk_mounts", "disk_remount")
 

@@ -37,6 +37,7 @@ _INSTEAD = (
     "Where the machine's limits are set from outside (a container, a virtual machine), set them there: halab's labs "
     "offer it as their machine limits. Kind sync_delay slows one unit's syncs without them."
 )
+# Each after those that it imports. Imported here as well, so that Ansible sends them to the machine.
 _LIMIT_PARTS = ("disk_mounts", "disk_limits")
 _CALLS_PARTS = ("disk_calls",)
 

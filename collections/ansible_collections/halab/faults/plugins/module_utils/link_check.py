@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import ipaddress
-import os
-import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.halab.faults.plugins.module_utils import packets
 from ansible_collections.halab.faults.plugins.module_utils.lifecycle import FaultError
 from ansible_collections.halab.faults.plugins.module_utils.link_shape import Impairment
 
@@ -108,7 +107,7 @@ def ports(values: Sequence[int]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def addresses(name: str, values: Sequence[str], controllers: Sequence[str]) -> tuple[str, ...]:
+def addresses(name: str, values: Sequence[str], controllers: Collection[str]) -> tuple[str, ...]:
     """IPv4 addresses of other machines, each once. Raises FaultError for any that must not be impaired."""
     found = [_address(name, value) for value in values]
     for address in found:
@@ -120,7 +119,7 @@ def addresses(name: str, values: Sequence[str], controllers: Sequence[str]) -> t
     return tuple(dict.fromkeys(found))
 
 
-def spared(values: Sequence[str], controllers: Sequence[str]) -> tuple[str, ...]:
+def spared(values: Sequence[str], controllers: Collection[str]) -> tuple[str, ...]:
     """IPv4 addresses that are left alone when everybody is impaired. Raises FaultError."""
     # A controller that came by IPv6 is not met by what impairs IPv4.
     came_from = [address for address in controllers if ":" not in address]
@@ -143,16 +142,13 @@ def _address(name: str, value: str) -> str:
     address = _ipv4(name, value)
     if address.is_loopback or address.is_unspecified or address.is_multicast:
         raise FaultError(f"{name} = {value}: is not the address of another machine. Name a peer. {_NOTHING}")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # The kernel reaches an address of its own from that very address.
-            probe.connect((value, 9))
-            own = probe.getsockname()[0]
-        except OSError as error:
-            raise FaultError(
-                f"{name} = {value}: cannot be reached ({error.strerror}). Name a peer of this machine. {_NOTHING}"
-            ) from None
-    if own == value:
+    try:
+        source = packets.source_to(value)
+    except OSError as error:
+        raise FaultError(
+            f"{name} = {value}: cannot be reached ({error.strerror}). Name a peer of this machine. {_NOTHING}"
+        ) from None
+    if source == value:
         raise FaultError(f"{name} = {value}: is this machine itself. Name another one. {_NOTHING}")
     return value
 
@@ -162,19 +158,3 @@ def neighbours() -> tuple[str, ...]:
     lines = _NEIGHBOURS.read_text(encoding="ascii").splitlines()[1:]
     rows = [line.split() for line in lines]
     return tuple(row[0] for row in rows if len(row) >= 4 and int(row[2], 16) & _COMPLETE)
-
-
-def controllers() -> tuple[str, ...]:
-    """Addresses from which this process was called by SSH; also through sudo, which hides it from the environment."""
-    process = os.getpid()
-    while process > 1:
-        try:
-            text = Path(f"/proc/{process}/environ").read_bytes().decode(errors="replace")
-            stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            break
-        for word in text.split("\0"):
-            if word.startswith(("SSH_CONNECTION=", "SSH_CLIENT=")):
-                return (word.partition("=")[2].split()[0],)
-        process = int(stat.rpartition(")")[2].split()[1])
-    return ()

@@ -12,6 +12,8 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ansible_collections.halab.faults.plugins.module_utils.packets import checksum
+
 _ECHO = 8
 _SYN, _RST = 0x02, 0x04
 _SMALL_BYTES, _LARGE_BYTES = 36, 1372
@@ -130,12 +132,3 @@ def same(protocol: int, first: bytes, second: bytes) -> bool:
         first, second = first[:16] + first[18:], second[:16] + second[18:]
         length -= 2
     return first[:length] == second[:length]
-
-
-def checksum(data: bytes) -> int:
-    """The internet checksum (RFC 1071)."""
-    padded = data + b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f">{len(padded) // 2}H", padded))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return int(~total & 0xFFFF)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from ansible_collections.halab.faults.plugins.module_utils import (
     link_reading,
     link_shape,
     link_steer,
+    net,
+    packets,
 )
 from ansible_collections.halab.faults.plugins.module_utils.agent import Agent
 from ansible_collections.halab.faults.plugins.module_utils.faultmodule import common
@@ -41,6 +43,7 @@ PARTS = tuple(
         link_queue,
         link_steer,
         link_netem,
+        packets,
         link_packets,
         link_probe,
         link_reading,
@@ -76,7 +79,7 @@ class Request:
 def plan_of(parameters: Mapping[str, Any]) -> Plan:
     """Raises FaultError for what can be refused before anything changes."""
     directory = Path(parameters["ledger_dir"])
-    controllers = link_check.controllers()
+    controllers = net.controllers()
     asked = link_check.impairment(parameters)
     peers = link_check.addresses("peers", parameters["peers"], controllers)
     traffic = Traffic(
@@ -113,7 +116,7 @@ def plan_of(parameters: Mapping[str, Any]) -> Plan:
     return _by_queue(request, look, before)
 
 
-def _candidates(request: Request, controllers: tuple[str, ...]) -> tuple[Target, ...]:
+def _candidates(request: Request, controllers: Collection[str]) -> tuple[Target, ...]:
     """Whom to measure, in each of the ways that the fault would touch."""
     spared = set(request.traffic.spared)
     named = link_check.addresses("probe", request.parameters["probe"], controllers)

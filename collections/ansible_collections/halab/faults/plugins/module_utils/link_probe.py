@@ -17,7 +17,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.halab.faults.plugins.module_utils.link_packets import Probes, Target, attach, checksum, same
+from ansible_collections.halab.faults.plugins.module_utils.link_packets import Probes, Target, attach, same
+from ansible_collections.halab.faults.plugins.module_utils.packets import checksum, source_to
 
 # Devices that netem's incoming packets take; there they are neither on the wire nor delivered.
 IFB_PREFIX = "hifb"
@@ -74,7 +75,7 @@ class Measurement:
     def run(self) -> list[Trace]:
         """Send every probe, `gap_s` apart, and await answers until `wait_s` after the last. Raises OSError."""
         with _tap(self._probes, self.targets) as tap, _raw(self.protocol) as raw:
-            own = {target.address: _own_address(target.address) for target in self.targets}
+            own = {target.address: source_to(target.address) for target in self.targets}
             started = time.monotonic()
             for number in range(self.count):
                 target = self.targets[number % len(self.targets)]
@@ -154,12 +155,6 @@ def answering(targets: Sequence[Target], *, wait_s: float) -> set[Target]:
             traces = Measurement(group, 3 * len(group), 0.01, wait_s).run()
             found |= {trace.target for trace in traces if trace.arrived_ns or trace.delivered_ns}
     return found
-
-
-def _own_address(peer: str) -> str:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((peer, 9))
-        return str(probe.getsockname()[0])
 
 
 def _tap(probes: Probes, targets: Sequence[Target]) -> socket.socket:

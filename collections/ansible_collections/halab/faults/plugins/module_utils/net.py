@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.halab.faults.plugins.module_utils import procs
+from ansible_collections.halab.faults.plugins.module_utils import packets, procs
 from ansible_collections.halab.faults.plugins.module_utils.host import require_program
 from ansible_collections.halab.faults.plugins.module_utils.lifecycle import FaultError
 from ansible_collections.halab.faults.plugins.module_utils.probes import run
@@ -21,7 +21,6 @@ from ansible_collections.halab.faults.plugins.module_utils.probes import run
 SSH_PORT = 22
 _ESTABLISHED = "01"
 _ETHERNET = "1"
-_DISCARD = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +71,10 @@ def family(address: str) -> int:
 
 
 def is_own(address: str) -> bool:
-    """Whether this machine holds the address: the kernel reaches one of its own from that very address."""
+    """Whether this machine holds the address. Raises ValueError for a name."""
     parsed = ipaddress.ip_address(address)
     try:
-        with socket.socket(socket.AF_INET6 if parsed.version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((address, _DISCARD))
-            return ipaddress.ip_address(probe.getsockname()[0]) == parsed
+        return ipaddress.ip_address(packets.source_to(address)) == parsed
     except OSError:
         return False
 

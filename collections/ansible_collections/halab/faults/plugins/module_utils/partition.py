@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.halab.faults.plugins.module_utils import (
     net,
     nft,
+    packets,
     partition_agent,
     partition_cut,
     partition_probe,
@@ -25,7 +26,9 @@ from ansible_collections.halab.faults.plugins.module_utils.partition_cut import 
 from ansible_collections.halab.faults.plugins.module_utils.probes import output, run
 
 # In the order in which each imports those before it.
-PARTS = tuple(part.__name__.rpartition(".")[2] for part in (nft, partition_cut, partition_probe, partition_agent))
+PARTS = tuple(
+    part.__name__.rpartition(".")[2] for part in (nft, partition_cut, packets, partition_probe, partition_agent)
+)
 MOST_PEERS = 500
 LEAST_PHASE_S = 0.2
 _GONE_WITHIN_S = 10.0

@@ -13,8 +13,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ansible_collections.halab.faults.plugins.module_utils import packets
+
 SYN, RST, ACK = 0x02, 0x04, 0x10
-_DISCARD = 9
 _WINDOW = 64240
 
 
@@ -79,7 +80,7 @@ def connected(ends: Sequence[tuple[str, int]], *, within_s: float) -> dict[tuple
     found: dict[tuple[str, int], str] = {}
     try:
         for end in ends:
-            attempt = socket.socket(_family(end[0]), socket.SOCK_STREAM)
+            attempt = socket.socket(packets.family(end[0]), socket.SOCK_STREAM)
             open_sockets[attempt.fileno()] = (attempt, end)
             attempt.setblocking(False)
             try:
@@ -101,28 +102,13 @@ def connected(ends: Sequence[tuple[str, int]], *, within_s: float) -> dict[tuple
     return {end: found.get(end, "silent") for end in ends}
 
 
-def _family(address: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
 def _send_raw(peer: str, protocol: int, head: bytes, *, checksum_at: int) -> None:
-    family = _family(peer)
-    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as route:
-        route.connect((peer, _DISCARD))
-        source = socket.inet_pton(family, route.getsockname()[0])
-        target = socket.inet_pton(family, peer)
-        pseudo = source + target + struct.pack("!II", len(head), protocol)
-        summed = struct.pack("!H", _checksum(pseudo + head) or 0xFFFF)
+    family = packets.family(peer)
+    with contextlib.suppress(OSError):
+        ends = socket.inet_pton(family, packets.source_to(peer)) + socket.inet_pton(family, peer)
+        pseudo = ends + struct.pack("!II", len(head), protocol)
+        summed = struct.pack("!H", packets.checksum(pseudo + head) or 0xFFFF)
         packet = head[:checksum_at] + summed + head[checksum_at + 2 :]
         with socket.socket(family, socket.SOCK_RAW, protocol) as raw:
             # A port here would be a protocol number to IPv6, and must be 0 or that of the socket.
             raw.sendto(packet, (peer, 0))
-
-
-def _checksum(data: bytes) -> int:
-    """RFC 1071."""
-    data += b"\0" * (len(data) % 2)
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF

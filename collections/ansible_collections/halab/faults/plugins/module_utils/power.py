@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.halab.faults.plugins.module_utils import net
 from ansible_collections.halab.faults.plugins.module_utils.agent import Agent
-from ansible_collections.halab.faults.plugins.module_utils.faultmodule import common
+from ansible_collections.halab.faults.plugins.module_utils.faultmodule import check_ttl, common
 from ansible_collections.halab.faults.plugins.module_utils.ledger import Argv, checked_id
 from ansible_collections.halab.faults.plugins.module_utils.lifecycle import FaultError, Plan
 from ansible_collections.halab.faults.plugins.module_utils.power_agent import mark_of
@@ -42,14 +42,14 @@ _WATCH_MORE_S = 10
 def checked(parameters: Mapping[str, Any]) -> None:
     """Raises FaultError for what can be refused without looking at the machine, LedgerError for an unusable id."""
     checked_id(parameters["id"])
-    for name in ("ttl", "observed_within", "gone_within"):
-        value = parameters[name]
-        if value is not None and value <= 0:
-            raise FaultError(f"{name} = {value}: is not a positive number of seconds. Nothing was changed.")
-    if not 1 <= parameters["port"] <= 65535:
-        raise FaultError(f"port = {parameters['port']}: is not a port. Give a number from 1 to 65535.")
     if parameters["state"] != "injected":
         return
+    check_ttl(parameters["ttl"])
+    for name in ("observed_within", "gone_within"):
+        if parameters[name] <= 0:
+            raise FaultError(f"{name} = {parameters[name]}: is not a positive number of seconds. Nothing was changed.")
+    if not 1 <= parameters["port"] <= 65535:
+        raise FaultError(f"port = {parameters['port']}: is not a port. Give 1 to 65535. Nothing was changed.")
     _check_hooks(parameters)
     if parameters["kind"] == "reset" and not parameters["address"]:
         raise FaultError(
@@ -58,7 +58,8 @@ def checked(parameters: Mapping[str, Any]) -> None:
         )
     if is_controller(parameters["host"], parameters["address"]):
         raise FaultError(
-            f"host = {parameters['host']!r}: is the controller, which must heal the fault. Choose another machine."
+            f"host = {parameters['host']!r}: is the controller, which must heal the fault. Choose another "
+            "machine. Nothing was changed."
         )
 
 
@@ -78,15 +79,12 @@ def _check_hooks(parameters: Mapping[str, Any]) -> None:
 
 
 def is_controller(host: str, address: str) -> bool:
-    """Whether this is the machine we run on: the kernel reaches an address of its own from that very address."""
+    """Whether this is the machine that we run on; `address` may be a name or empty, which tells nothing."""
     if host in ("localhost", socket.gethostname()):
         return True
     try:
-        parsed = ipaddress.ip_address(address)
-        with socket.socket(socket.AF_INET6 if parsed.version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((address, 9))
-            return ipaddress.ip_address(probe.getsockname()[0]) == parsed
-    except (ValueError, OSError):
+        return net.is_own(address)
+    except ValueError:
         return False
 
 

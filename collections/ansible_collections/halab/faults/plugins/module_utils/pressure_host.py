@@ -35,14 +35,18 @@ def available_bytes() -> int:
 def members_of(unit: str) -> list[procs.Process]:
     """Processes of a unit that may be put under pressure, its main process first. Raises FaultError."""
     if not unit.endswith((".service", ".scope")):
-        raise FaultError(f"unit = {unit!r}: is not the name of a service. Give one like etcd.service.")
+        raise FaultError(
+            f"unit = {unit!r}: is not the name of a service. Give one like etcd.service. Nothing was changed."
+        )
     main = int(unit_properties(unit, "MainPID").get("MainPID") or 0)
     members = sorted(procs.of_unit(unit), key=lambda process: process.pid != main)
     if not members:
         raise FaultError(f"unit = {unit!r}: has no process. Start it first. Nothing was changed.")
     mine = procs.read(os.getpid())
     if unit in _KEPT or (mine is not None and mine.unit == unit) or 1 in {process.pid for process in members}:
-        raise FaultError(f"unit = {unit!r}: this machine needs it to heal the fault. Choose another.")
+        raise FaultError(
+            f"unit = {unit!r}: this machine needs it to heal the fault. Choose another. Nothing was changed."
+        )
     return members
 
 

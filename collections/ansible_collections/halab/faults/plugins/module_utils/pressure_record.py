@@ -9,16 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger
+
 _PROC = Path("/proc")
 
 
 def path_of(directory: Path, entry_id: str) -> Path:
     """The note of this fault."""
-    return directory / f".{entry_id}.pressure"
+    return Ledger(directory).record(entry_id)
 
 
 def write(path: Path, facts: Mapping[str, Any]) -> None:
-    """Replace the note whole, so that no reader sees half of it. Raises OSError."""
+    """Replace the note whole, so that no reader sees half of it. Raises OSError.
+
+    It ends with the boot, so it is not synced as the ledger's own files are: an injector must not wait for a busy disk.
+    """
     fresh = path.with_suffix(f".{os.getpid()}")
     fresh.write_text(json.dumps(facts), encoding="utf-8")
     os.replace(fresh, path)

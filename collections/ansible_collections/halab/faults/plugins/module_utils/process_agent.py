@@ -48,6 +48,7 @@ class Record:
         return [str(key) for key in data["keys"]], int(data["count"])
 
     def write(self, keys: Sequence[str], count: int) -> None:
+        # Not synced as the ledger's own files are: it ends with the boot, and processes multiply while a disk is busy.
         fresh = self.path.with_suffix(f".{os.getpid()}")
         fresh.write_text(json.dumps({"boot_id": clock.boot_id(), "keys": list(keys), "count": count}), encoding="ascii")
         fresh.replace(self.path)

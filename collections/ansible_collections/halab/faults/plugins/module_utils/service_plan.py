@@ -24,7 +24,7 @@ from ansible_collections.halab.faults.plugins.module_utils.service_units import 
 )
 
 MOST_SECONDS = 3600
-# Of files in these folders a link in /run can take the place; those elsewhere take its.
+# A mask until the next boot is a link in /run. It hides unit files in these folders; those in /etc would hide it.
 _MASKABLE = ("/usr/lib/systemd/system/", "/lib/systemd/system/", "/usr/local/lib/systemd/system/")
 
 

@@ -17,7 +17,7 @@ description:
   - With O(scope=unit) it is the time that the processes of one systemd service see, by libfaketime. The service is
     B(restarted) with the right time, gets the wrong time while it runs, and is restarted again when it is healed.
   - Clocks that only count on, such as C(CLOCK_MONOTONIC), stay right for a service. They drift along with a machine.
-extends_documentation_fragment: [halab.faults.attributes, halab.faults.node_fault]
+extends_documentation_fragment: [halab.faults.attributes, halab.faults.fault, halab.faults.node_ledger]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}

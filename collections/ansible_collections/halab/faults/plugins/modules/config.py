@@ -15,7 +15,7 @@ description:
   - What somebody else changed meanwhile is never overwritten. A file that is no longer what the fault wrote stays as it
     is, and so does its ledger entry, until it is put right. A setting of Patroni that has another value stays, and
     that is told in the evidence.
-extends_documentation_fragment: [halab.faults.attributes, halab.faults.node_fault]
+extends_documentation_fragment: [halab.faults.attributes, halab.faults.fault, halab.faults.node_ledger]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}

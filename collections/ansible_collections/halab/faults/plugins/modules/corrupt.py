@@ -19,7 +19,8 @@ description:
   - Times of files are kept, so that the damage is silent. Owner and mode are kept and restored.
 extends_documentation_fragment:
   - halab.faults.attributes
-  - halab.faults.node_fault
+  - halab.faults.fault
+  - halab.faults.node_ledger
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
@@ -138,12 +139,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-# The agent's parts are named here so that Ansible sends them to the machine.
-from ansible_collections.halab.faults.plugins.module_utils import (  # noqa: F401
-    corrupt_bytes,
-    corrupt_files,
-    disk_mounts,
-)
 from ansible_collections.halab.faults.plugins.module_utils.corrupt import KINDS, ROOTS, plan_of
 from ansible_collections.halab.faults.plugins.module_utils.faultmodule import FAULT_OPTIONS, act
 

@@ -20,7 +20,8 @@ description:
   - Two faults on the space or the mode of one filesystem are refused, since one would keep the other from healing.
 extends_documentation_fragment:
   - halab.faults.attributes
-  - halab.faults.node_fault
+  - halab.faults.fault
+  - halab.faults.node_ledger
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
@@ -180,16 +181,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-# The agent's parts are named here so that Ansible sends them to the machine.
-from ansible_collections.halab.faults.plugins.module_utils import (  # noqa: F401
-    disk_calls,
-    disk_limits,
-    disk_mounts,
-    disk_plan,
-    disk_plan_io,
-    disk_remount,
-    disk_space,
-)
+from ansible_collections.halab.faults.plugins.module_utils import disk_plan, disk_plan_io
 from ansible_collections.halab.faults.plugins.module_utils.faultmodule import FAULT_OPTIONS, act
 from ansible_collections.halab.faults.plugins.module_utils.lifecycle import Plan
 

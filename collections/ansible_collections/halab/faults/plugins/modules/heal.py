@@ -15,16 +15,12 @@ description:
   - Goes on after a failure and fails in the end, naming every entry that is left.
   - With O(id) or O(run) it also returns what was healed earlier, by its guardian for example, as the journal of the
     ledger remembers it.
-extends_documentation_fragment: [halab.faults.attributes]
+extends_documentation_fragment: [halab.faults.attributes, halab.faults.node_ledger]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
   idempotent: {support: full}
 options:
-  ledger_dir:
-    description: Folder of the ledger. One that does not exist is an empty ledger.
-    type: path
-    default: /var/lib/halab/ledger
   id:
     description: Heal this fault only.
     type: str

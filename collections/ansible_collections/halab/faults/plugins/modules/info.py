@@ -10,16 +10,12 @@ short_description: Read the ledger of faults
 version_added: 0.1.0
 author: The halab authors
 description: Tells which faults may be acting on, or from, the machine that runs the module. Changes nothing.
-extends_documentation_fragment: [halab.faults.attributes]
+extends_documentation_fragment: [halab.faults.attributes, halab.faults.node_ledger]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: none, details: It changes nothing.}
   idempotent: {support: full}
 options:
-  ledger_dir:
-    description: Folder of the ledger. One that does not exist is an empty ledger.
-    type: path
-    default: /var/lib/halab/ledger
   required_empty:
     description: Fail, naming every fault and its remedy, unless the ledger is empty.
     type: bool

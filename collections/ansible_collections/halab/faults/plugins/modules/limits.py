@@ -15,7 +15,7 @@ description:
     request or when O(ttl) is over.
   - Runs on the controller. Use M(halab.faults.pressure) for limits of one unit on a machine that may set them itself.
   - A power cycle may end such limits early; a machine without power counts as healed.
-extends_documentation_fragment: [halab.faults.attributes, halab.faults.fault]
+extends_documentation_fragment: [halab.faults.attributes, halab.faults.fault, halab.faults.controller_ledger]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}

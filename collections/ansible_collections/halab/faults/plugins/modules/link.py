@@ -14,7 +14,7 @@ description:
     this machine what became of its own probes between the wire and a program. Less than asked fails as not observed.
   - The connection by which Ansible came and the loopback device are never impaired.
   - Figures mean what they mean to tc-netem(8), whichever mechanism is used.
-extends_documentation_fragment: [halab.faults.attributes, halab.faults.node_fault]
+extends_documentation_fragment: [halab.faults.attributes, halab.faults.fault, halab.faults.node_ledger]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}

@@ -22,7 +22,7 @@ description:
     is refused as a peer.
   - The cut is proven by packets. Rules must have counted packets that they cut, at least one peer must have answered
     packets that the cut lets pass, and attempts to connect must fail.
-extends_documentation_fragment: [halab.faults.attributes, halab.faults.node_fault]
+extends_documentation_fragment: [halab.faults.attributes, halab.faults.fault, halab.faults.node_ledger]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}

@@ -17,7 +17,7 @@ description:
     refused.
   - The undo is in the ledger and its guardian armed before anything is switched. A machine takes one such fault at a
     time.
-extends_documentation_fragment: [halab.faults.attributes, halab.faults.fault]
+extends_documentation_fragment: [halab.faults.attributes, halab.faults.fault, halab.faults.controller_ledger]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
@@ -160,23 +160,21 @@ gone_at:
 healed_by: {description: V(module) or V(guardian)., type: str, returned: when it is known to be healed}
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.halab.faults.plugins.module_utils import power
+from ansible_collections.halab.faults.plugins.module_utils.faultmodule import FAULT_OPTIONS
 from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger, LedgerError
 from ansible_collections.halab.faults.plugins.module_utils.lifecycle import FaultError, heal_one, inject
 
 COMMAND: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
-OPTIONS: dict[str, dict[str, Any]] = {
-    "state": {"type": "str", "choices": ["injected", "healed"], "default": "injected"},
-    "id": {"type": "str", "required": True},
-    "ttl": {"type": "int"},
+OPTIONS: dict[str, Mapping[str, Any]] = {
+    **FAULT_OPTIONS,
     "ledger_dir": {"type": "path", "required": True},
-    "cluster": {"type": "str", "default": ""},
-    "run": {"type": "str", "default": ""},
     "kind": {"type": "str", "choices": [*power.KINDS], "default": "off"},
     "host": {"type": "str", "required": True},
     "address": {"type": "str", "default": ""},

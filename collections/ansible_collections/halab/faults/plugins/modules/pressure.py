@@ -13,7 +13,7 @@ description:
   - Makes something scarce on the machine that it runs on, proves it by what the kernel counts, and takes it back on
     request or when O(ttl) is over.
   - Injectors run apart from the SSH session, end by themselves at the end of O(ttl), and leave nothing behind.
-extends_documentation_fragment: [halab.faults.attributes, halab.faults.node_fault]
+extends_documentation_fragment: [halab.faults.attributes, halab.faults.fault, halab.faults.node_ledger]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}

@@ -15,7 +15,7 @@ description:
   - Never touches PID 1, the kernel's threads, SSH servers with their connections, itself and the processes that it was
     started by, the guardians and injectors of this collection, and processes in containers of the machine, which are
     machines of their own.
-extends_documentation_fragment: [halab.faults.attributes, halab.faults.node_fault]
+extends_documentation_fragment: [halab.faults.attributes, halab.faults.fault, halab.faults.node_ledger]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}

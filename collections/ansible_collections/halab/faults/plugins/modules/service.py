@@ -14,7 +14,7 @@ description:
     over.
   - A unit that does not run is refused. So is one without which the machine cannot be reached or healed (SSH, the
     network, D-Bus, ours), and one whose stop would take such a one along.
-extends_documentation_fragment: [halab.faults.attributes, halab.faults.node_fault]
+extends_documentation_fragment: [halab.faults.attributes, halab.faults.fault, halab.faults.node_ledger]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
