@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ansible_collections.halab.faults.plugins.module_utils import injector, procs
+from ansible_collections.halab.faults.plugins.module_utils.ledger import write_whole
 
 _LOOK_EVERY_S = 0.5
 _TELL_EVERY_S = 1.0
@@ -200,10 +201,8 @@ class _Told:
         early = self.last[0] > 0 and time.monotonic() - self.at < _TELL_EVERY_S
         if early or now == self.last:
             return
-        # Not synced as the ledger's own files are: whoever is traced stands still while we wait for a disk.
-        fresh = self.path.with_suffix(".calls-new")
-        fresh.write_text(json.dumps({"altered": tracing.altered, "problem": tracing.problem}), encoding="utf-8")
-        os.replace(fresh, self.path)
+        # Not synced: whoever is traced stands still while we wait for a disk.
+        write_whole(self.path, json.dumps({"altered": tracing.altered, "problem": tracing.problem}), synced=False)
         self.last, self.at = now, time.monotonic()
 
 

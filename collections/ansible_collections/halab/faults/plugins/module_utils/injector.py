@@ -94,7 +94,7 @@ def running(directory: Path, entry_id: str) -> procs.Process | None:
 def mark_process(mark: Path) -> None:
     """Write to the file `mark` that this very process is whom it tells of. Raises OSError."""
     me = procs.read(os.getpid())
-    write_whole(mark, json.dumps({"process": me.key if me else ""}))
+    write_whole(mark, json.dumps({"process": me.key if me else ""}), synced=False)
 
 
 def marked_process(mark: Path) -> procs.Process | None:

@@ -117,14 +117,18 @@ def checked_id(value: str) -> str:
     return value
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Put a file there so that a reader finds all of it or what was there before. Raises OSError."""
+def write_whole(path: Path, content: str | bytes, *, synced: bool = True) -> None:
+    """Put a file there, mode 0600, so that a reader finds all of it or what was there before. Raises OSError.
+
+    `synced`: also after a loss of power. What ends with the boot need not wait for a disk that a fault may be busying.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -62,7 +62,7 @@ def _cut(connection: socket.socket, deadline: float) -> str:
 
 
 def _tell(mark: Path, state: str, words: str) -> None:
-    write_whole(mark, json.dumps({"state": state, "words": words}))
+    write_whole(mark, json.dumps({"state": state, "words": words}), synced=False)
 
 
 def _told(mark: Path) -> tuple[str, str]:

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger
+from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger, write_whole
 
 _PROC = Path("/proc")
 
@@ -22,11 +21,9 @@ def path_of(directory: Path, entry_id: str) -> Path:
 def write(path: Path, facts: Mapping[str, Any]) -> None:
     """Replace the note whole, so that no reader sees half of it. Raises OSError.
 
-    It ends with the boot, so it is not synced as the ledger's own files are: an injector must not wait for a busy disk.
+    It ends with the boot, and an injector must not wait for a busy disk.
     """
-    fresh = path.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps(facts), encoding="utf-8")
-    os.replace(fresh, path)
+    write_whole(path, json.dumps(facts), synced=False)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import signal
 import sys
 import time
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.halab.faults.plugins.module_utils import clock, injector, process_select, procs, service_agent
-from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger
+from ansible_collections.halab.faults.plugins.module_utils.ledger import Ledger, write_whole
 from ansible_collections.halab.faults.plugins.module_utils.process_select import Selection, label, select
 from ansible_collections.halab.faults.plugins.module_utils.procs import Process
 from ansible_collections.halab.faults.plugins.module_utils.waiting import until
@@ -48,10 +47,9 @@ class Record:
         return [str(key) for key in data["keys"]], int(data["count"])
 
     def write(self, keys: Sequence[str], count: int) -> None:
-        # Not synced as the ledger's own files are: it ends with the boot, and processes multiply while a disk is busy.
-        fresh = self.path.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps({"boot_id": clock.boot_id(), "keys": list(keys), "count": count}), encoding="ascii")
-        fresh.replace(self.path)
+        # Not synced: it ends with the boot, and processes multiply while a disk is busy.
+        told = {"boot_id": clock.boot_id(), "keys": list(keys), "count": count}
+        write_whole(self.path, json.dumps(told), synced=False)
 
     def add(self, processes: Sequence[Process]) -> None:
         keys, count = self.read()
