@@ -78,9 +78,9 @@ def status(inventory: str) -> None:
 @click.option("--check", is_flag=True, help="Show what would be done and touch nothing.")
 @click.option("--seed", type=int, help="Decides what is drawn by chance, so that a run can be repeated.")
 @click.option("--allow-destructive", default="", metavar="CLUSTER", help="Name the cluster that may be broken.")
-@click.option("--duration", metavar="TIME", help="random: for how long faults come, such as 90s or 5m.  [default: 5m]")
-@click.option("--faults", metavar="NAME,...", help="random: draw only these.")
-@click.option("--allow-quorum-loss", is_flag=True, help="random: leave no component a majority.")
+@click.option("--duration", metavar="TIME", help="random: length of the schedule, such as 90s or 5m.  [default: 5m]")
+@click.option("--faults", metavar="NAME,...", help="random: draw only from these faults.")
+@click.option("--allow-quorum-loss", is_flag=True, help="random: components may lose their majority.")
 @errors_shown
 def chaos(
     scenario: str,

@@ -1,4 +1,4 @@
-"""What every command of the command line shares: exit codes, errors in words, the cluster held, somebody listening."""
+"""What the commands share: exit codes, errors in words, a cluster held, progress shown."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def errors_shown(command: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def at_work(inventory: str, what: str) -> Iterator[tuple[Site, Progress]]:
-    """A cluster held for one command, with somebody listening."""
+    """Hold a cluster for one command and show its progress. Raises InputError or Busy."""
     from halab.driver import site
     from halab.driver.signals import interrupting
 

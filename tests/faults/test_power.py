@@ -51,7 +51,7 @@ def settled(node: Node) -> None:
 
 def test_loss_keeps_what_was_synced_and_nothing_else(nodes: Nodes) -> None:
     node = nodes["m1"]
-    node.run(f"python3 -c '{WRITE}'; echo kept > /root/kept")
+    node.run(f"python3 -c '{WRITE}'; echo kept > /var/tmp/kept")
     assert node.run("stat -c %s /srv/data/synced /srv/data/never-synced") == "150000\n1000"
     with nodes.controller.fault("power", kind="loss", **hooks(nodes, "lose", "on")) as result:
         assert result["target"] == "m1 (loss)"
@@ -60,8 +60,8 @@ def test_loss_keeps_what_was_synced_and_nothing_else(nodes: Nodes) -> None:
     assert node.run("stat -c %s /srv/data/synced") == "100000"
     # A journal that commits every few seconds may have kept the name; what was in the file is gone.
     assert node.run("stat -c %s /srv/data/never-synced 2>/dev/null || true") in ("", "0")
-    assert node.run("cat /root/kept") == "kept", "only the machine's own disks lose what was not synced"
-    node.run("rm -f /srv/data/synced /srv/data/never-synced /root/kept")
+    assert node.run("cat /var/tmp/kept") == "kept", "only the machine's own disks lose what was not synced"
+    node.run("rm -f /srv/data/synced /srv/data/never-synced /var/tmp/kept")
     settled(node)
 
 

@@ -38,28 +38,30 @@ def check(history: History, context: Context) -> Verdict:
     details: dict[str, Any] = {
         life.id: {"from": life.target, "to": other[1] if other else None} for life, _, other in results
     }
+    followed: list[tuple[float, str]] = []
     for life, started, other in results:
         if other is None:
             seconds = (max(history.last, started) - started) / 1e9
             witness = f"After {life.describe()} no majority of {known} Sentinels ever named another master."
             return PROMISE.still_open(context, seconds, witness, details)
-    life, started, other = max(results, key=lambda result: (result[2] or (0, ""))[0] - result[1])
-    t, master = other or (started, "")
-    witness = (
-        f"Most of {known} Sentinels followed {master} at {words(history, t)}, {(t - started) / 1e9:.1f} s after "
-        f"{life.describe()} began."
-    )
-    return PROMISE.judge(context, (t - started) / 1e9, witness, details)
+        t, master = other
+        seconds = (t - started) / 1e9
+        when = f"{words(history, t)}, {seconds:.1f} s after {life.describe()} began"
+        followed.append((seconds, f"Most of {known} Sentinels followed {master} at {when}."))
+    seconds, witness = max(followed, key=lambda one: one[0])
+    return PROMISE.judge(context, seconds, witness, details)
 
 
 def _master_before(found: list[Observation], t: int, known: int) -> str | None:
+    """The master that a majority followed at the last look before `t`."""
     last = None
-    for seen_at, opinion in sentinels.opinions([seen for seen in found if seen.t_end <= t]):
-        last = sentinels.majority(opinion, known) if seen_at <= t else last
+    for _, opinion in sentinels.opinions([seen for seen in found if seen.t_end <= t]):
+        last = sentinels.majority(opinion, known)
     return last
 
 
 def _other(found: list[Observation], known: int, life: FaultLife, started: int) -> tuple[int, str] | None:
+    """When a majority first followed another master than the one that was hit, and which."""
     for t, opinion in sentinels.opinions(found):
         master = sentinels.majority(opinion, known)
         if t > started and master not in (None, life.target):

@@ -21,7 +21,8 @@ def check(history: History, context: Context) -> Verdict:
     problems = [problem for node in context.nodes if (problem := _problem(node, finals.get(node)))]
     primary = final_primary(history)
     if problems or not context.nodes:
-        return PROMISE.unknown(context, "; ".join(problems) or "No node is expected, so there is nothing to compare.")
+        missing = "; ".join(problems) or "No node is expected, so there is nothing to compare"
+        return PROMISE.unknown(context, f"{missing}.")
     reference = primary if primary is not None and primary.node in context.nodes else finals[context.nodes[0]]
     others = [finals[node] for node in context.nodes if node != reference.node]
     differing = [final for final in others if (final.count, final.digest) != (reference.count, reference.digest)]

@@ -1,1 +1,4 @@
-"""The stairwell: runs playbooks and the recorder in order and owns the run folder. It knows no component."""
+"""The stairwell: runs playbooks and the recorder in order and owns the run folder.
+
+Of components it knows only whom to ask which machine a target means (`selectors`).
+"""

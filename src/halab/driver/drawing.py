@@ -6,12 +6,12 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from halab import catalogue, chance, scenario
-from halab.chance import Choice
+from halab import scenario
 from halab.errors import InputError, Problem
 from halab.inventory import Cluster
-from halab.menu import MENU
-from halab.scenario import Fault, Scenario
+from halab.scenario import Fault, Scenario, catalogue, chance
+from halab.scenario.chance import Choice
+from halab.scenario.menu import MENU
 from halab.schema import closest
 
 _DURATION = re.compile(r"(\d{1,6})(s|m|h)?\Z")

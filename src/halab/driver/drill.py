@@ -117,7 +117,7 @@ class Drill:
             self._heal()
             self._phase("waiting until the cluster is healthy again")
             self._await_health()
-        self._phase(f"recording for {scenario.after:g} s after")
+        self._phase(f"recording for {scenario.after:g} s more")
         self._pass_time(scenario.after)
         self._note_load()
         self._phase("ending the load and reading every node")

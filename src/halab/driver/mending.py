@@ -38,8 +38,8 @@ class Look:
 def heal(plays: Plays, cluster: Cluster, progress: Progress, *, run: str | None = None) -> list[Mapping[str, Any]]:
     """Undo everything in the ledgers of controller and machines; returns what was healed.
 
-    With a run only its faults, and the answer has those too that healed before, by their guardians. Raises HealFailed
-    when something is left or a machine does not answer.
+    With `run` only the faults of that run, and those of it that their guardians have healed already are returned too.
+    Raises HealFailed when something is left or a machine does not answer.
     """
     healed: list[Mapping[str, Any]] = []
 

@@ -1,4 +1,4 @@
-"""Everything before a run exists: a refusal here leaves the cluster as it was, healed and healthy apart."""
+"""Everything before a run exists. A refusal here has changed nothing but what had to be healed or provisioned."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from halab.driver.runner import PlayFailed
 from halab.driver.selectors import Selectors
 from halab.errors import HalabError
 from halab.inventory import Cluster, load
-from halab.needs import lacking
 from halab.scenario import Scenario
+from halab.scenario.needs import lacking
 
 SEEDS = 2**32
 
@@ -87,8 +87,8 @@ def plan(request: Request) -> list[str]:
 def prepared(request: Request, progress: Progress) -> Iterator[Prepared]:
     """Hold a healthy cluster for one drill.
 
-    Raises InputError, Busy or Refused before anything was changed, HealFailed or PlayFailed when what had to come first
-    failed.
+    Raises InputError, Busy or Refused before any fault was carried out, HealFailed or PlayFailed when what had to come
+    first failed.
     """
     seed = _seed(request)
     where, what = _agreed(request, seed)
@@ -113,9 +113,9 @@ def prepared(request: Request, progress: Progress) -> Iterator[Prepared]:
 def _rehearsed(
     request: Request, what: Scenario, where: site.Site, selectors: Selectors, progress: Progress
 ) -> Scenario:
-    """The scenario when the cluster can have all its faults. Raises Unsupported.
+    """The scenario, when all its faults can be carried out here; else raises Unsupported.
 
-    One that is drawn is drawn again without those that it cannot have.
+    One that is drawn is drawn again without the faults that cannot.
     """
     progress.phase("rehearsing the faults in check mode")
     without: set[str] = set()
@@ -129,7 +129,7 @@ def _rehearsed(
             raise Unsupported(what.name, reasons)
         without |= keys
         for reason in reasons:
-            progress.note(f"cannot be had here: {reason}")
+            progress.note(f"left out, because it cannot be carried out here: {reason}")
         what = drawing.drawn(request.random, where.cluster, selectors.seed, without=without)
 
 

@@ -17,7 +17,7 @@ TTL_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a fault cannot be had; `fault` is None when there is nobody to hit."""
+    """Why a fault cannot be carried out; `fault` is None when no machine is what its target asks for."""
 
     fault: Fault | None
     reason: str
@@ -27,7 +27,7 @@ class Refusal:
 
 
 def refusals(scenario: Scenario, plays: Plays, selectors: Selectors) -> list[Refusal]:
-    """Why the cluster as it is now cannot have these faults; empty when it can."""
+    """Why these faults cannot be carried out on the cluster as it is now; empty when all can."""
     distinct: dict[str, tuple[Fault, str]] = {}
     chosen: dict[str, str] = {}
     for fault in scenario.faults:

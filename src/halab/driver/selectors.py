@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from halab import targets
 from halab.clients.etcd import EtcdEndpoint
 from halab.clients.haproxy import node_at_address
 from halab.clients.http import HttpError, client_context
@@ -17,6 +16,7 @@ from halab.clients.patroni import PatroniEndpoint
 from halab.clients.redis import SentinelEndpoint
 from halab.errors import HalabError
 from halab.inventory import Cluster, RedisMember
+from halab.scenario import targets
 from halab.waiting import WaitExpired, eventually
 
 ANSWER_WITHIN_S = 2.0
@@ -114,7 +114,8 @@ class Selectors:
         seen = {member.name: self._sentinel_says(member) for member in members}
         named, votes = Counter(seen.values()).most_common(1)[0] if seen else ("", 0)
         if 2 * votes <= len(members) or named not in seen:
-            raise NoTarget("; ".join(f"Sentinel of {name} names {said}" for name, said in seen.items()) or "no Redis")
+            told = [f"Sentinel of {name}: {said}" for name, said in seen.items()]
+            raise NoTarget("; ".join(told) or "the inventory has no host in group redis")
         return named if master else self._random.choice([name for name in seen if name != named])
 
     def _sentinel_says(self, member: RedisMember) -> str:

@@ -59,7 +59,9 @@ def locked(site: Site, what: str, progress: Progress) -> Iterator[Lock]:
     lock = Lock(site.lock_path)
     left = lock.take(f"cluster {site.cluster.name}", run=what)
     if left:
-        progress.note(f"process {left.get('pid')} died during {left.get('run')} and left this cluster locked: unlocked")
+        progress.note(
+            f"process {left.get('pid')} died during {left.get('run')}; its lock on this cluster is taken over"
+        )
     try:
         yield lock
     finally:

@@ -18,9 +18,11 @@ _TAGS = {"INVALID": "failure", "UNKNOWN": "error", FAILED: "error", REFUSED: "sk
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One drill. `verdict` is VALID, INVALID, UNKNOWN, REFUSED (not begun, for `why`) or FAILED (not begun either).
+    """One drill. `verdict` is VALID, INVALID or UNKNOWN of one that was run.
 
-    `outage_s` and `lost` are None where nothing measured them; `seconds` is what the drill took in all.
+    Of one that was not, it is REFUSED (host or inventory cannot do it) or FAILED (something went wrong on the way to
+    it); `why` says what. `outage_s` and `lost` are None where nothing measured them; `seconds` is what the drill took
+    in all.
     """
 
     scenario: str

@@ -49,7 +49,9 @@ class Load:
         self, cluster: Cluster, suite: Suite, workload: Workload, *, record: Callable[[Record], None], tally: Tally
     ) -> None:
         if cluster.haproxy is None:
-            raise LoadError(f"{cluster.inventory}: group haproxy is empty, so clients have no address to use")
+            raise LoadError(
+                f"{cluster.inventory}: group haproxy is empty, so clients have no address to use. Add a host to it."
+            )
         self._shared = Shared(record, tally, processes=workload.writers + workload.readers)
         actions: list[tuple[str, Action]] = [
             (f"writer-{n}", Append(cluster, suite, writer=n)) for n in range(1, workload.writers + 1)

@@ -25,6 +25,7 @@ from halab.history.records import FaultStep, Outcome, PhaseName
 from halab.verdict import Bound, Comparison
 
 NODES = ("pg1", "pg2", "pg3")
+SENTINELS = ("redis1", "redis2", "redis3")
 CONTEXT = Context(nodes=NODES, load=PlannedLoad(writers=1, write_rate=10), faults=1)
 _numbers = count(1)
 
@@ -164,3 +165,37 @@ def finals(ids: Iterable[tuple[int, int]], *, primary: str = "pg1", timeline: in
     """All nodes with the same rows."""
     ranges = tuple(ids)
     return [final(node, ranges, role="primary" if node == primary else "replica", timeline=timeline) for node in NODES]
+
+
+def etcd(node: str, second: float, *, role: str = "follower", term: int = 1, ok: bool = True) -> Observation:
+    """One look at a member of etcd."""
+    if not ok:
+        return Observation(t=at(second), t_end=at(second + 0.01), node=node, source="etcd", ok=False, error="refused")
+    return Observation(
+        t=at(second), t_end=at(second + 0.01), node=node, source="etcd", ok=True, role=role, extra={"term": term}
+    )
+
+
+def led(begin: float, end: float, node: str, term: int) -> list[Record]:
+    """Five looks a second that find the same leader of etcd."""
+    return [etcd(node, begin + step / 5, role="leader", term=term) for step in range(round((end - begin) * 5))]
+
+
+def sentinels(begin: int, end: int, master: str, *, nodes: tuple[str, ...] = SENTINELS) -> list[Record]:
+    """One look a second at each Sentinel; all name the same master."""
+    return [
+        Observation(
+            t=at(second), t_end=at(second + 0.01), node=node, source="sentinel", ok=True, role="replica",
+            extra={"master": master},
+        )
+        for second in range(begin, end)
+        for node in nodes
+    ]  # fmt: skip
+
+
+def silent(begin: int, end: int, node: str) -> list[Record]:
+    """One look a second at a Sentinel that does not answer."""
+    return [
+        Observation(t=at(second), t_end=at(second + 0.9), node=node, source="sentinel", ok=False, error="timeout")
+        for second in range(begin, end)
+    ]

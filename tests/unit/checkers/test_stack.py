@@ -5,42 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.checkers.handmade import CONTEXT, POWER, bounded, fault, final, history, look, looks, write, writes
-from tests.unit.checkers.simulate import at
+from tests.unit.checkers.handmade import (
+    CONTEXT,
+    POWER,
+    bounded,
+    etcd,
+    fault,
+    final,
+    history,
+    led,
+    look,
+    looks,
+    sentinels,
+    silent,
+    write,
+    writes,
+)
 
 from halab.checkers import etcd_leader, promotions, redis_agrees, redis_failover, single_primary, single_writer
-from halab.history import Observation, Record
+from halab.history import Record
 from halab.verdict import Status
-
-SENTINELS = ("redis1", "redis2", "redis3")
-
-
-def etcd(node: str, second: float, *, role: str = "follower", term: int = 1, ok: bool = True) -> Observation:
-    if not ok:
-        return Observation(t=at(second), t_end=at(second + 0.01), node=node, source="etcd", ok=False, error="refused")
-    return Observation(
-        t=at(second), t_end=at(second + 0.01), node=node, source="etcd", ok=True, role=role, extra={"term": term}
-    )
-
-
-def sentinels(begin: int, end: int, master: str, *, nodes: tuple[str, ...] = SENTINELS) -> list[Record]:
-    """One look a second at each Sentinel; all name the same master."""
-    return [
-        Observation(
-            t=at(second), t_end=at(second + 0.01), node=node, source="sentinel", ok=True, role="replica",
-            extra={"master": master},
-        )
-        for second in range(begin, end)
-        for node in nodes
-    ]  # fmt: skip
-
-
-def silent(begin: int, end: int, node: str) -> list[Record]:
-    return [
-        Observation(t=at(second), t_end=at(second + 0.9), node=node, source="sentinel", ok=False, error="timeout")
-        for second in range(begin, end)
-    ]
-
 
 FAILED_OVER = (writes(0, 10), writes(32, 60, first=1000, server="pg2", timeline=2), fault(POWER))
 
@@ -83,10 +67,6 @@ def test_an_acknowledgement_of_the_old_primary_is_a_second_writer() -> None:
 
 def test_without_acknowledgements_no_writer_is_known() -> None:
     assert single_writer.check(history(looks(), fault(POWER)), CONTEXT).status is Status.UNKNOWN
-
-
-def led(begin: float, end: float, node: str, term: int) -> list[Record]:
-    return [etcd(node, begin + step / 5, role="leader", term=term) for step in range(round((end - begin) * 5))]
 
 
 def test_the_time_without_an_etcd_leader() -> None:

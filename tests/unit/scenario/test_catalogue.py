@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tests.unit.scenario.clusters import LAB, MINIMAL, cluster
 
-from halab import catalogue, scenario
-from halab.needs import lacking
-from halab.scenario import ScenarioError
+from halab import scenario
+from halab.scenario import ScenarioError, catalogue
+from halab.scenario.needs import lacking
 
 PLAYBOOK = """\
 # -e fault_comment=1 is not a parameter

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.unit.scenario.clusters import LAB, MINIMAL
 
-from halab import targets
-from halab.targets import Target
+from halab.scenario import targets
+from halab.scenario.targets import Target
 
 
 @pytest.mark.parametrize(

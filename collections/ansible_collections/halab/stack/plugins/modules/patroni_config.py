@@ -16,6 +16,8 @@ description:
 extends_documentation_fragment:
   - halab.stack.attributes
   - halab.stack.tls_client
+  - halab.stack.patroni_rest
+  - halab.stack.patroni_rest.login
 attributes:
   check_mode:
     support: full
@@ -24,19 +26,6 @@ attributes:
   idempotent:
     support: full
 options:
-  endpoints:
-    description: URLs of the members' REST APIs.
-    type: list
-    elements: str
-    required: true
-  username:
-    description: User of the REST APIs for changes.
-    type: str
-    default: patroni
-  password:
-    description: Password of O(username).
-    type: str
-    required: true
   config:
     description: Configuration in the form of Patroni's C(/config). A null removes a key.
     type: dict

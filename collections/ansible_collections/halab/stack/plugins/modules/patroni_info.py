@@ -14,6 +14,7 @@ description:
 extends_documentation_fragment:
   - halab.stack.attributes
   - halab.stack.tls_client
+  - halab.stack.patroni_rest
 attributes:
   check_mode:
     support: full
@@ -23,12 +24,6 @@ attributes:
     details: Never changes anything.
   idempotent:
     support: full
-options:
-  endpoints:
-    description: URLs of the members' REST APIs.
-    type: list
-    elements: str
-    required: true
 """
 
 EXAMPLES = r"""

@@ -17,6 +17,8 @@ description:
 extends_documentation_fragment:
   - halab.stack.attributes
   - halab.stack.tls_client
+  - halab.stack.patroni_rest
+  - halab.stack.patroni_rest.login
 attributes:
   check_mode:
     support: full
@@ -26,19 +28,6 @@ attributes:
   idempotent:
     support: full
 options:
-  endpoints:
-    description: URLs of the members' REST APIs.
-    type: list
-    elements: str
-    required: true
-  username:
-    description: User of the REST APIs for changes.
-    type: str
-    default: patroni
-  password:
-    description: Password of O(username).
-    type: str
-    required: true
   within_s:
     description: Seconds that one member may take to serve again.
     type: float

@@ -15,6 +15,8 @@ description:
 extends_documentation_fragment:
   - halab.stack.attributes
   - halab.stack.tls_client
+  - halab.stack.patroni_rest
+  - halab.stack.patroni_rest.login
 attributes:
   check_mode:
     support: full
@@ -25,19 +27,6 @@ attributes:
     support: partial
     details: Without a O(candidate), leadership moves each time.
 options:
-  endpoints:
-    description: URLs of the members' REST APIs.
-    type: list
-    elements: str
-    required: true
-  username:
-    description: User of the REST APIs for changes.
-    type: str
-    default: patroni
-  password:
-    description: Password of O(username).
-    type: str
-    required: true
   candidate:
     description: Name of the member that shall lead. By default the first one in the order of O(endpoints) that can.
     type: str

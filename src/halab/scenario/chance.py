@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from halab import targets
 from halab.inventory import Cluster
+from halab.scenario import targets
 
 SETTLE_S: Final = 30
 BEFORE_S: Final = 10

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from halab.chance import Choice
+from halab.scenario.chance import Choice
 
 ANY: Final = ("patroni", "etcd", "redis", "haproxy")
 MOMENT: Final = (1, 2)

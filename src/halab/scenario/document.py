@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from halab import catalogue, targets
 from halab.errors import InputError, Problem
 from halab.inventory import Cluster, repository
+from halab.scenario import catalogue, targets
 from halab.schema import Table, closest, read_yaml
 
 COMPARISONS: Mapping[str, str] = {"below": "<", "above": ">", "at_most": "<=", "at_least": ">=", "within": "<="}

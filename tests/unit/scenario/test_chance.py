@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.scenario.clusters import COMPONENTS, LAB, MINIMAL, cluster
 
-from halab import catalogue, chance, scenario, targets
-from halab.chance import Choice, Drawn
+from halab import scenario
 from halab.driver import drawing
 from halab.driver.drawing import Wanted
 from halab.errors import InputError
 from halab.inventory import Cluster
-from halab.menu import MENU
+from halab.scenario import catalogue, chance, targets
+from halab.scenario.chance import Choice, Drawn
+from halab.scenario.menu import MENU
 
 GROUPS = st.fixed_dictionaries({name: st.integers(0 if name in ("haproxy", "redis") else 1, 5) for name in COMPONENTS})
 CLUSTERS = st.builds(cluster, GROUPS, colocated=st.booleans())

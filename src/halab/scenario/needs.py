@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from halab import targets
 from halab.inventory import Cluster
-from halab.scenario import Scenario
+from halab.scenario import targets
+from halab.scenario.document import Scenario
 
 FEWEST_BALANCERS = 2
 
