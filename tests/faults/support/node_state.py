@@ -19,8 +19,10 @@ SESSION = re.compile(r"session-\w+\.scope|session-\w+|user@\d+|user-\d+\.slice|u
 PASSING = re.compile(r"session-\w+\.scope|user-\d+\.slice|halab-(guardian|injector)-\w+-\d+\.service")
 # Timers of the distribution start these whenever they like.
 HOUSEKEEPING = re.compile(r"^(apt-|dpkg-|e2scrub|fstrim|logrotate|man-db|motd-|systemd-tmpfiles)")
-# Sessions of SSH come and go with who asks.
-VISITORS = re.compile(r"(sshd(-session|-auth)?: |\S*sshd-(session|auth)|\(sd-pam\)|\S*systemd --user)")
+# Sessions of SSH come and go with who asks; an executor is about to become a unit's process.
+VISITORS = re.compile(
+    r"(sshd(-session|-auth)?: |\S*sshd-(session|auth)|\(sd-pam\)|\S*systemd --user|\S*systemd-executor )"
+)
 LIMITS = re.compile(
     r"(cpu\.(cfs_quota_us|cfs_period_us|shares|max|weight)|cpuset\.cpus|io\.(max|weight)|blkio\.throttle\.\w+_device|"
     r"freezer\.state|cgroup\.freeze|memory\.(limit_in_bytes|memsw\.limit_in_bytes|soft_limit_in_bytes|max|high|swap\.max)|"
@@ -57,9 +59,10 @@ def processes() -> Iterator[str]:
             limits = hashlib.sha256((folder / "limits").read_bytes()).hexdigest()[:8]
             adjustment = (folder / "oom_score_adj").read_text().strip()
             environment = (folder / "environ").read_bytes().split(b"\0")
+            groups = (folder / "cgroup").read_text().split()
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
-        if not title or VISITORS.match(title):
+        if not title or VISITORS.match(title) or any(HOUSEKEEPING.match(group.rpartition("/")[2]) for group in groups):
             continue
         state = "stopped" if status["State"].strip()[0] in "Tt" else "runs"
         traced = " traced" if status["TracerPid"].strip() != "0" else ""
