@@ -45,8 +45,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(condition: Callable[[], bool], what: str, within_s: float = 30) -> None:
-    """Wait for a condition, and fail saying what was waited for."""
+def until(condition: Callable[[], bool], what: str, within_s: float = 60) -> None:
+    """Wait for a condition, and fail saying what was waited for.
+
+    A Sentinel that was kept from running for two seconds, on a busy machine, looks on for the next thirty (TILT mode).
+    """
     end = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end, f"waited {within_s:g} s for {what}"
