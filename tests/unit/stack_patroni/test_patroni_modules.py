@@ -162,43 +162,49 @@ QUORUM = {"synchronous_mode": "quorum"}
 
 
 def test_a_candidate_must_be_counted_on_where_replication_is_synchronous() -> None:
-    members = [leader(), replica("pg2"), replica("pg3", quorum_standby=True)]
-    assert choose(members, QUORUM, None).name == "pg3"
-    assert choose(members, {"synchronous_mode": False}, None).name == "pg2"
-    assert choose(members, {}, "pg2").name == "pg2"
+    # pg2 remembers the last leader, which counted on it.
+    members = [leader(), replica("pg2", quorum_standby=True), replica("pg3")]
+    assert choose(members, QUORUM, None, counted={"pg3"}).name == "pg3"
+    assert choose(members, {"synchronous_mode": False}, None, counted=()).name == "pg2"
+    assert choose(members, {}, "pg2", counted=()).name == "pg2"
     with pytest.raises(PatroniError, match="candidate = pg2: it must be a synchronous standby"):
-        choose(members, QUORUM, "pg2")
+        choose(members, QUORUM, "pg2", counted={"pg3"})
 
 
 def test_a_candidate_must_stream_and_exist() -> None:
     with pytest.raises(PatroniError, match="candidate = pg2: it must be streaming"):
-        choose([leader(), replica("pg2", replication_state=None)], {}, "pg2")
+        choose([leader(), replica("pg2", replication_state=None)], {}, "pg2", counted={"pg2"})
     with pytest.raises(PatroniError, match="candidate = pg9: no member of this name answers"):
-        choose([leader(), replica("pg2")], {}, "pg9")
+        choose([leader(), replica("pg2")], {}, "pg9", counted=())
     with pytest.raises(PatroniError, match="candidate = any"):
-        choose([leader(), dead("pg2")], {}, None)
+        choose([leader(), dead("pg2")], {}, None, counted={"pg2"})
 
 
 class Answers:
-    """Members whose state is another at each look; the last one stays."""
+    """pg1 leads and pg2 streams; on whom the leader counts is another at each look, the last one stays."""
 
-    def __init__(self, *looks: list[Status]) -> None:
+    def __init__(self, *looks: dict[str, str]) -> None:
         self.looks = list(looks)
 
     def statuses(self, _endpoints: list[str]) -> list[Status]:
-        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        return [leader(), replica("pg2")]
+
+    def read(self, endpoint: str, path: str) -> Any:
+        assert (endpoint, path) == (leader().endpoint, "/cluster")
+        roles = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        return {"members": [{"name": name, "role": role} for name, role in roles.items()]}
 
 
 def test_a_candidate_is_awaited_while_the_leader_has_yet_to_name_one() -> None:
     wanted = {"endpoints": [], "candidate": None, "within_s": 60.0}
     quick = {**QUORUM, "loop_wait": 1}
-    later = Answers([leader(), replica("pg2")], [leader(), replica("pg2", quorum_standby=True)])
-    assert found(later, wanted, quick).name == "pg2"
-    never = Answers([leader(), replica("pg2")])
+    later = Answers({"pg1": "leader", "pg2": "replica"}, {"pg1": "leader", "pg2": "quorum_standby"})
+    assert found(later, leader(), wanted, quick).name == "pg2"
+    never = Answers({"pg1": "leader", "pg2": "replica"})
     with pytest.raises(PatroniError, match="it must be a synchronous standby"):
-        found(never, {**wanted, "within_s": 0.3}, quick)
+        found(never, leader(), {**wanted, "within_s": 0.3}, quick)
     with pytest.raises(PatroniError, match="no member of this name answers"):
-        found(never, {**wanted, "candidate": "pg9"}, quick)
+        found(never, leader(), {**wanted, "candidate": "pg9"}, quick)
 
 
 def test_the_keys_of_a_scope() -> None:

@@ -77,7 +77,7 @@ rejoined_s:
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -95,10 +95,16 @@ from ansible_collections.halab.stack.plugins.module_utils.patroni_api import (
 _PAUSE_S = 0.1
 
 
-def choose(statuses: Sequence[Status], config: Mapping[str, Any], wanted: str | None) -> Status:
-    """Return the member that shall lead. Raises PatroniError, telling why, when it cannot."""
+def choose(
+    statuses: Sequence[Status], config: Mapping[str, Any], wanted: str | None, *, counted: Collection[str]
+) -> Status:
+    """Return the member that shall lead. Raises PatroniError, telling why, when it cannot.
+
+    `counted`: members on which the leader counts as synchronous standbys. What a member says of itself is no proof of
+    that: it remembers its last loop, in which the leader may have been another.
+    """
     synchronous = str(config.get("synchronous_mode", "off")).lower() not in ("off", "false", "none")
-    able = [status for status in statuses if status.streams and (status.synchronous or not synchronous)]
+    able = [status for status in statuses if status.streams and (status.name in counted or not synchronous)]
     need = "a synchronous standby" if synchronous else "streaming"
     for status in able:
         if wanted in (None, status.name):
@@ -113,7 +119,13 @@ class NotYet(PatroniError):  # noqa: N818 (a state of the cluster, not a fault o
     """No member can lead without loss at this moment."""
 
 
-def found(api: Api, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Status:
+def counted_on(api: Api, leader: Status) -> set[str]:
+    """Names of the members on which the leader counts, as etcd has it now. Raises PatroniError."""
+    members = api.read(leader.endpoint, "/cluster").get("members", ())
+    return {str(member.get("name")) for member in members if member.get("role") in ("sync_standby", "quorum_standby")}
+
+
+def found(api: Api, leader: Status, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Status:
     """The member that shall lead, as soon as there is one. Raises PatroniError, telling why, when there is none.
 
     The leader names synchronous standbys once in a loop, so after a crash or a switchover they may be missing for two.
@@ -121,7 +133,8 @@ def found(api: Api, parameters: Mapping[str, Any], config: Mapping[str, Any]) ->
     deadline = time.monotonic() + min(parameters["within_s"], 2 * float(config.get("loop_wait", 10)) + 2)
     while True:
         try:
-            return choose(api.statuses(parameters["endpoints"]), config, parameters["candidate"])
+            counted = counted_on(api, leader)
+            return choose(api.statuses(parameters["endpoints"]), config, parameters["candidate"], counted=counted)
         except NotYet:
             if time.monotonic() > deadline:
                 raise
@@ -185,9 +198,9 @@ def switch(parameters: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]
         return {"changed": False, **_outcome(leader, leader), "timeline": leader.timeline, **seen}
     config = api.read(leader.endpoint, "/config")
     if check_mode:
-        candidate = choose(statuses, config, parameters["candidate"])
+        candidate = choose(statuses, config, parameters["candidate"], counted=counted_on(api, leader))
         return {"changed": True, **_outcome(leader, candidate), "timeline": None, **seen}
-    candidate = found(api, parameters, config)
+    candidate = found(api, leader, parameters, config)
     handover = Handover(api, leader, candidate)
     handover.run(within_s=parameters["within_s"])
     return {"changed": True, **_outcome(leader, candidate), "timeline": handover.timeline, **seen, **handover.seen}
