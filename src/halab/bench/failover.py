@@ -143,6 +143,7 @@ def measure(root: Path, inventory: Path, *, profiles: list[str], runs: int) -> I
 
     Raises BenchError when a run cannot be carried out. The cluster ends with the profile of its inventory.
     """
+    play(root, inventory, "create")
     try:
         for profile in profiles:
             play(root, inventory, "provision", "-e", f"ha_profile={profile}")
