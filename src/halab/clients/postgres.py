@@ -1,23 +1,22 @@
 """PostgreSQL with a deadline for every operation and an honest word about its outcome.
 
-libpq's own time-outs do not end an operation on a server that is frozen (SIGSTOP, a stopped disk): the client waits
-until the server thaws, and the write then succeeds. A wait callback with a deadline ends both connecting and executing.
-What was sent and not answered is unknown (info), never failed.
+What was sent and not answered is unknown (info), never failed; but a transaction whose COMMIT was not yet sent surely
+did not happen, whatever became of its connection.
 """
 
 from __future__ import annotations
 
 import select
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import psycopg2
 import psycopg2.extensions
-from psycopg2.extensions import POLL_OK, POLL_READ
 
+from halab.clients.guard import BY_CALLBACK, DeadlinePassed, Guard
 from halab.errors import HalabError
 from halab.waiting import Deadline
 
@@ -34,23 +33,27 @@ Row = tuple[Any, ...]
 class OperationFailed(HalabError):  # noqa: N818 (an outcome, not a fault of the program)
     """An operation without an ok: `outcome` fail means it surely did not happen, info means that nobody knows.
 
-    `reached` tells whether a server that could have carried it out was reached.
+    `reached` tells whether a server that could have carried it out was reached, `lost` that the connection is of no
+    further use.
     """
 
-    def __init__(self, outcome: Literal["fail", "info"], error_class: str, text: str, *, reached: bool) -> None:
-        self.outcome = outcome
+    def __init__(
+        self, outcome: Literal["fail", "info"], error_class: str, text: str, *, reached: bool, lost: bool = False
+    ) -> None:
+        self.outcome: Literal["fail", "info"] = outcome
         self.error_class = error_class
+        self.text = text
         self.reached = reached
+        self.lost = lost
         super().__init__(f"{error_class}: {text}")
-
-
-class _DeadlinePassed(Exception):  # noqa: N818 (never leaves this module)
-    """Raised out of the wait callback; psycopg2 then gives the connection up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where and as whom to connect. `address` is literal; without `ca_file` the connection is not encrypted."""
+    """Where and as whom to connect. `address` is literal; without `ca_file` the connection is not encrypted.
+
+    libpq tries `address` and then each of `others` until a server is what `session` asks for (target_session_attrs).
+    """
 
     address: str
     port: int
@@ -60,89 +63,192 @@ class Target:
     database: str = "postgres"
     application: str = "halab"
     sslmode: str = "verify-full"
+    session: str = "any"
+    others: tuple[tuple[str, int], ...] = ()
 
     def parameters(self) -> dict[str, Any]:
         """Arguments of libpq; everything that it would else take from the environment or the home folder is set."""
+        points = ((self.address, self.port), *self.others)
         return {
-            "host": self.address,
-            "port": self.port,
+            "host": ",".join(address for address, _ in points),
+            "port": ",".join(str(port) for _, port in points),
             "user": self.user,
             "password": self.password,
             "dbname": self.database,
             "application_name": self.application,
             "options": "-c timezone=UTC",
             "gssencmode": "disable",
-            "target_session_attrs": "any",
+            "target_session_attrs": self.session,
             "passfile": "/dev/null",
             "sslmode": self.sslmode if self.ca_file else "disable",
             "sslrootcert": str(self.ca_file or ""),
         }
 
 
-# psycopg2 has one wait callback for the whole process; the deadline of the call under way belongs to its thread.
-_call = threading.local()
-
-
-def _wait(connection: psycopg2.extensions.connection) -> None:
-    deadline: Deadline | None = getattr(_call, "deadline", None)
-    while (state := connection.poll()) != POLL_OK:
-        remaining_ms = None if deadline is None else deadline.remaining_s * 1000
-        poller = select.poll()
-        poller.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
-        # Closing the connection in here would hang: raise, and let the caller close it.
-        if not poller.poll(remaining_ms) and deadline is not None and deadline.expired:
-            raise _DeadlinePassed
-
-
-psycopg2.extensions.set_wait_callback(_wait)
+Execute = Callable[..., list[Row]]
 
 
 class Connection:
     """One connection in autocommit mode, opened when it is first needed. Used by one thread at a time."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, guard: Guard = BY_CALLBACK) -> None:
         self.target = target
+        self._guard = guard
         self._connection: psycopg2.extensions.connection | None = None
+        self._prepared: set[str] = set()
 
     def run(self, statement: str, parameters: Sequence[object] = (), *, within_s: float) -> list[Row]:
         """Execute one statement, connecting first if there is no usable connection.
 
-        Raises OperationFailed; the connection is then closed and the next call makes a new one. Nothing is sent twice.
+        Raises OperationFailed; unless a living server refused the statement, the connection is then closed, and the
+        next call makes a new one. Nothing is sent twice.
         """
-        _call.deadline = Deadline.after(within_s)
-        try:
-            connection = self._usable()
-            return _execute(connection, statement, parameters, within_s)
-        except OperationFailed:
-            self.close()
-            raise
-        finally:
-            _call.deadline = None
+        deadline = Deadline.after(within_s)
+        with self._closed_when_lost():
+            connection = self._usable(deadline)
+            return self._execute(connection, statement, parameters, deadline, within_s)
+
+    def run_prepared(
+        self, name: str, statement: str, parameters: Sequence[object] = (), *, within_s: float
+    ) -> list[Row]:
+        """As `run`, parsed and planned once a connection. `statement` has $1, $2, ... for its parameters."""
+        deadline = Deadline.after(within_s)
+        with self._closed_when_lost():
+            connection = self._usable(deadline)
+            if name not in self._prepared:
+                with _nothing_done():
+                    self._execute(connection, f"PREPARE {name} AS {statement}", (), deadline, within_s)
+                self._prepared.add(name)
+            places = ", ".join(["%s"] * len(parameters))
+            execute = f"EXECUTE {name} ({places})" if parameters else f"EXECUTE {name}"
+            return self._execute(connection, execute, parameters, deadline, within_s)
+
+    @contextmanager
+    def transaction(self, begin: str = "BEGIN", *, within_s: float) -> Iterator[Execute]:
+        """One transaction: yields a function that executes a statement in it, and commits at the end.
+
+        Raises OperationFailed. Before COMMIT was sent it is a fail, whatever happened: the server rolls back what it
+        was not told to commit. After that, only an error that the server reports is one. Any other exception out of
+        the body rolls back.
+        """
+        deadline = Deadline.after(within_s)
+        with self._closed_when_lost():
+            connection = self._usable(deadline)
+
+            def execute(statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+                with _nothing_done():
+                    return self._execute(connection, statement, parameters, deadline, within_s)
+
+            execute(begin)
+            try:
+                yield execute
+            except BaseException as error:
+                self._roll_back(connection, deadline, lost=isinstance(error, OperationFailed) and error.lost)
+                raise
+            self._execute(connection, "COMMIT", (), deadline, within_s)
 
     def encrypted_password(self, user: str, password: str, *, within_s: float) -> str:
         """The SCRAM verifier of a password, so that the password is in no statement and in no log of a server."""
-        _call.deadline = Deadline.after(within_s)
+        deadline = Deadline.after(within_s)
+        connection = self._usable(deadline)
+        self._guard.begin(deadline, connection)
         try:
-            connection = self._usable()
             verifier: str = psycopg2.extensions.encrypt_password(password, user, connection, "scram-sha-256")
             return verifier
         finally:
-            _call.deadline = None
+            self._guard.end()
 
     def close(self) -> None:
         """Give the connection up, whatever state it is in."""
         connection, self._connection = self._connection, None
+        self._prepared.clear()
         if connection is not None:
             connection.close()
 
-    def _usable(self) -> psycopg2.extensions.connection:
+    @contextmanager
+    def _closed_when_lost(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationFailed as error:
+            if error.lost or not error.reached:
+                self.close()
+            raise
+
+    def _roll_back(self, connection: psycopg2.extensions.connection, deadline: Deadline, *, lost: bool) -> None:
+        try:
+            if lost:
+                self.close()
+            else:
+                self._execute(connection, "ROLLBACK", (), deadline, 0)
+        except OperationFailed:
+            self.close()
+
+    def _usable(self, deadline: Deadline) -> psycopg2.extensions.connection:
         # A pool tests a connection before it lends it: an end of file or a farewell that waits to be read means that
         # the server is gone, and nothing has been sent yet.
         if self._connection is not None and (self._connection.closed or _has_input(self._connection)):
             self.close()
         if self._connection is None:
-            self._connection = _connect(self.target)
+            self._connection = self._connect(deadline)
         return self._connection
+
+    def _connect(self, deadline: Deadline) -> psycopg2.extensions.connection:
+        self._guard.begin(deadline, None)
+        try:
+            connection: psycopg2.extensions.connection = psycopg2.connect(
+                **self.target.parameters(), **self._guard.parameters
+            )
+        except DeadlinePassed:
+            raise OperationFailed("fail", "connect-deadline", "no answer while connecting", reached=False) from None
+        except psycopg2.Error as error:
+            text = _first_line(error)
+            raise OperationFailed("fail", _connect_class(text), text, reached=False) from None
+        finally:
+            self._guard.end()
+        connection.autocommit = True
+        return connection
+
+    def _execute(
+        self,
+        connection: psycopg2.extensions.connection,
+        statement: str,
+        parameters: Sequence[object],
+        deadline: Deadline,
+        within_s: float,
+    ) -> list[Row]:
+        if deadline.expired:
+            raise OperationFailed("fail", "late", f"nothing was sent within {within_s:g} s", reached=True, lost=True)
+        connection.notices.clear()
+        self._guard.begin(deadline, connection)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, parameters or None)
+                rows = cursor.fetchall() if cursor.description else []
+        except DeadlinePassed:
+            raise _late(within_s) from None
+        except psycopg2.Error as error:
+            raise (_late(within_s) if self._guard.end() else _failure(error)) from None
+        if self._guard.end():
+            self.close()  # answered at the last moment, and cut off just after it
+        for notice in connection.notices:
+            if SYNC_WAIT_CANCELLED in notice:
+                raise OperationFailed("info", "sync-wait-cancelled", _first_line(notice), reached=True)
+        return rows
+
+
+def _late(within_s: float) -> OperationFailed:
+    return OperationFailed("info", "deadline", f"no answer within {within_s:g} s", reached=True, lost=True)
+
+
+@contextmanager
+def _nothing_done() -> Iterator[None]:
+    """What is unknown about a statement that commits nothing does not matter: it did not happen."""
+    try:
+        yield
+    except OperationFailed as error:
+        if error.outcome == "fail":
+            raise
+        raise OperationFailed("fail", error.error_class, error.text, reached=error.reached, lost=error.lost) from None
 
 
 def _has_input(connection: psycopg2.extensions.connection) -> bool:
@@ -151,21 +257,10 @@ def _has_input(connection: psycopg2.extensions.connection) -> bool:
     return bool(poller.poll(0))
 
 
-def _connect(target: Target) -> psycopg2.extensions.connection:
-    try:
-        connection: psycopg2.extensions.connection = psycopg2.connect(**target.parameters())
-    except _DeadlinePassed:
-        raise OperationFailed("fail", "connect-deadline", "no answer while connecting", reached=False) from None
-    except psycopg2.Error as error:
-        text = _first_line(error)
-        raise OperationFailed("fail", _connect_class(text), text, reached=False) from None
-    connection.autocommit = True
-    return connection
-
-
 def _connect_class(text: str) -> str:
     for needle, name in (
         ("Connection refused", "connect-refused"),
+        ("timeout expired", "connect-deadline"),
         ("No route to host", "connect-unreachable"),
         ("Network is unreachable", "connect-unreachable"),
         ("closed the connection unexpectedly", "connect-closed"),
@@ -179,34 +274,16 @@ def _connect_class(text: str) -> str:
     return "connect-rejected"
 
 
-def _execute(
-    connection: psycopg2.extensions.connection, statement: str, parameters: Sequence[object], within_s: float
-) -> list[Row]:
-    connection.notices.clear()
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, parameters or None)
-            rows = cursor.fetchall() if cursor.description else []
-    except _DeadlinePassed:
-        raise OperationFailed("info", "deadline", f"no answer within {within_s:g} s", reached=True) from None
-    except psycopg2.Error as error:
-        raise _failure(error) from None
-    for notice in connection.notices:
-        if SYNC_WAIT_CANCELLED in notice:
-            raise OperationFailed("info", "sync-wait-cancelled", _first_line(notice), reached=True)
-    return rows
-
-
 def _failure(error: psycopg2.Error) -> OperationFailed:
     state = error.pgcode
     text = _first_line(error)
     if state is None:
-        return OperationFailed("info", "connection-lost", text, reached=True)
+        return OperationFailed("info", "connection-lost", text, reached=True, lost=True)
     if state == READ_ONLY_TRANSACTION:
         return OperationFailed("fail", state, text, reached=False)
     severity = error.diag.severity_nonlocalized or error.diag.severity
     unknown = state[:2] in UNKNOWN_CLASSES or severity in UNKNOWN_SEVERITIES
-    return OperationFailed("info" if unknown else "fail", state, text, reached=True)
+    return OperationFailed("info" if unknown else "fail", state, text, reached=True, lost=unknown)
 
 
 def _first_line(error: object) -> str:

@@ -201,3 +201,72 @@ def test_deadlines_of_threads_do_not_mix(postgres):
     for thread in threads:
         thread.join()
     assert outcomes == {"short": "deadline", "long": [(1,)]}
+
+
+def test_a_transaction_commits_at_its_end(client):
+    with client.transaction(within_s=5) as execute:
+        execute("INSERT INTO numbers VALUES (%s)", (1,))
+        execute("INSERT INTO numbers VALUES (%s)", (2,))
+    assert client.run("SELECT count(*) FROM numbers", within_s=5) == [(2,)]
+
+
+def test_a_transaction_whose_body_fails_leaves_nothing_and_the_connection_serves_on(client):
+    pid = pid_of(client)
+
+    def twice() -> None:
+        with client.transaction(within_s=5) as execute:
+            execute("INSERT INTO numbers VALUES (1)")
+            execute("INSERT INTO numbers VALUES (1)")
+
+    error = failure(twice)
+    assert (error.outcome, error.error_class, error.reached) == ("fail", "23505", True)
+    assert client.run("SELECT count(*) FROM numbers", within_s=5) == [(0,)]
+    assert pid_of(client) == pid
+
+
+def test_a_connection_lost_before_the_commit_is_a_failure(postgres, client):
+    pid, killer = pid_of(client), postgres.connection()
+
+    def act() -> None:
+        with client.transaction(within_s=5) as execute:
+            execute("INSERT INTO numbers VALUES (1)")
+            killer.run("SELECT pg_terminate_backend(%s, 5000)", (pid,), within_s=5)
+            execute("INSERT INTO numbers VALUES (2)")
+
+    error = failure(act)
+    assert (error.outcome, error.lost) == ("fail", True)
+    assert killer.run("SELECT count(*) FROM numbers", within_s=5) == [(0,)]
+    killer.close()
+
+
+def test_a_commit_without_an_answer_is_unknown(postgres, client):
+    pid = pid_of(client)
+
+    def act() -> None:
+        with client.transaction(within_s=1) as execute:
+            execute("INSERT INTO numbers VALUES (1)")
+            os.kill(pid, signal.SIGSTOP)
+
+    try:
+        error = failure(act)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert (error.outcome, error.error_class) == ("info", "deadline")
+
+
+def test_a_prepared_statement_is_prepared_again_on_the_next_connection(client):
+    def insert(number: int) -> list[tuple[int, ...]]:
+        statement = "INSERT INTO numbers VALUES ($1) RETURNING id"
+        return client.run_prepared("ins", statement, (number,), within_s=5)
+
+    assert insert(1) == [(1,)]
+    assert insert(2) == [(2,)]
+    client.close()
+    assert insert(3) == [(3,)]
+
+
+def test_of_several_servers_the_one_that_accepts_writes_is_used(postgres):
+    target = postgres.target(port=1, session="read-write", others=(("127.0.0.1", postgres.port),))
+    client = Connection(target)
+    assert client.run("SELECT 1", within_s=5) == [(1,)]
+    client.close()
