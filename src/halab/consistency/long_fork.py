@@ -1,0 +1,152 @@
+"""Long fork: two snapshots of which each shows a write that the other lacks.
+
+Snapshot isolation orders all snapshots; parallel snapshot isolation (Sovran et al., "Transactional storage for
+geo-replicated systems", SOSP 2011, section 3) does not. The test is Jepsen's (jepsen/tests/long_fork.clj): keys come in
+groups, each key is written once, each read takes a whole group, and the reads of a group have to form a chain. Jepsen
+compares them in pairs; here the distinct states of a group are sorted by the sum of their versions, which any order
+between them respects, so that they are a chain exactly where each precedes its neighbour. That is also exact: the
+versions along the chain are an order of writes that explains every read.
+
+O(n log n) with n the versions read, and O(groups) in memory beyond the distinct states. Versions of a key may only ever
+grow: written once, or kept where greater. It does not see an order that contradicts real time (a stale snapshot is
+legal here), nor forks between groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from operator import gt
+
+from halab.consistency.columns import FAIL, NOTHING, OK
+from halab.consistency.finding import Finding, Tell, plainly
+from halab.consistency.operation import Evidence, Explanation, Operation, completed, listed, shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write(Operation):
+    """Made `version` of the key at place `key` of `group`."""
+
+    group: int
+    key: int
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read(Operation):
+    """A snapshot of `group`: the version at each place, NOTHING where the key was absent."""
+
+    group: int
+    versions: tuple[int, ...]
+
+
+_States = Mapping[tuple[int, ...], Read]
+"""Each distinct state of a group and the read that showed it first."""
+_Writes = Mapping[tuple[int, int, int], Sequence[Write]]
+
+
+def check(writes: Sequence[Write], reads: Sequence[Read], *, tell: Tell = plainly) -> Finding:
+    """Judge all successful reads of each group.
+
+    UNKNOWN where reads of a group differ in length, a version was written twice, or no read found a group half
+    written, so that no fork could show. Anomalies: `long-fork`, `unwritten`, `aborted-read`, `future-read`.
+    """
+    evidence = Evidence()
+    groups = _groups(reads)
+    known: dict[tuple[int, int, int], list[Write]] = {}
+    for write in writes:
+        known.setdefault((write.group, write.key, write.version), []).append(write)
+    doubts, partly = [], 0
+    for group, states in groups.items():
+        if len({len(versions) for versions in states}) > 1:
+            doubts.append(f"Reads of group {group} do not all show the same number of keys.")
+            continue
+        partly += _partly(states)
+        _forks(states, evidence, tell)
+        _sources(group, states, known, evidence, tell)
+    doubts += _twice(known, tell)
+    if not partly:
+        doubts.append("No read found a group half written, so none could have shown a fork.")
+    return evidence.conclude(
+        judged=len(writes) + len(reads),
+        kept=f"The snapshots of each of {len(groups)} groups follow one another; {partly} states were half written.",
+        doubts=doubts,
+        details={"groups": len(groups), "states": sum(map(len, groups.values())), "half_written": partly},
+    )
+
+
+def _groups(reads: Sequence[Read]) -> dict[int, dict[tuple[int, ...], Read]]:
+    groups: dict[int, dict[tuple[int, ...], Read]] = {}
+    for read in reads:
+        if read.outcome == OK:
+            first = groups.setdefault(read.group, {}).setdefault(read.versions, read)
+            if read.complete < first.complete:
+                groups[read.group][read.versions] = read
+    return groups
+
+
+def _partly(states: _States) -> int:
+    """How many states show some of what others show, but not all."""
+    greatest = tuple(map(max, *states)) if len(states) > 1 else next(iter(states))
+    return sum(versions != greatest and max(versions, default=NOTHING) != NOTHING for versions in states)
+
+
+def _forks(states: _States, evidence: Evidence, tell: Tell) -> None:
+    for earlier, later in pairwise(sorted(states, key=sum)):
+        if any(map(gt, earlier, later)):
+            evidence.add("long-fork", partial(_fork, states[earlier], states[later], tell))
+
+
+def _sources(group: int, states: _States, known: _Writes, evidence: Evidence, tell: Tell) -> None:
+    proof: Read | None = None
+    for versions in sorted(states, key=sum, reverse=True):
+        read = states[versions]
+        proof = min(read, proof or read, key=completed)  # what it showed was there when a later state was
+        for key, version in enumerate(versions):
+            if version == NOTHING:
+                continue
+            writes = known.get((group, key, version), ())
+            possible = [write for write in writes if write.outcome != FAIL]
+            place = f"version {version} of key {key} of group {group}"
+            if not writes:
+                evidence.add("unwritten", partial(_impossible, read, place, "which nobody wrote", (), tell))
+            elif not possible:
+                evidence.add("aborted-read", partial(_impossible, read, place, "which failed", writes, tell))
+            elif proof.complete < min(write.invoke for write in possible):
+                evidence.add("future-read", partial(_early, read, proof, place, possible, tell))
+
+
+def _twice(known: _Writes, tell: Tell) -> list[str]:
+    again = {place: writes for place, writes in known.items() if sum(write.outcome != FAIL for write in writes) > 1}
+    if not again:
+        return []
+    (group, key, version), writes = next(iter(again.items()))
+    words = (
+        f"{len(again)} versions were written more than once, so that their order is not known: version {version} of "
+        f"key {key} of group {group} by {listed(writes, tell)}."
+    )
+    return [words]
+
+
+def _fork(one: Read, other: Read, tell: Tell) -> Explanation:
+    first = next(key for key, (a, b) in enumerate(zip(one.versions, other.versions, strict=True)) if a > b)
+    second = next(key for key, (a, b) in enumerate(zip(one.versions, other.versions, strict=True)) if a < b)
+    words = (
+        f"In group {one.group}, {tell(one.op)} read {shown(one.versions[first])} of key {first} and "
+        f"{shown(one.versions[second])} of key {second}, {tell(other.op)} read {shown(other.versions[first])} and "
+        f"{shown(other.versions[second])}: each shows a write that the other lacks."
+    )
+    return words, (one.op, other.op)
+
+
+def _early(read: Read, proof: Read, place: str, writes: Sequence[Write], tell: Tell) -> Explanation:
+    later = "" if proof is read else f", before which {tell(proof.op)} had read a later state of the group"
+    words = f"{tell(read.op)} read {place}, which began later ({listed(writes, tell)}){later}."
+    return words, (read.op, *(() if proof is read else (proof.op,)), *(write.op for write in writes))
+
+
+def _impossible(read: Read, place: str, why: str, writes: Sequence[Write], tell: Tell) -> Explanation:
+    source = f" ({listed(writes, tell)})" if writes else ""
+    return f"{tell(read.op)} read {place}, {why}{source}.", (read.op, *(write.op for write in writes))
