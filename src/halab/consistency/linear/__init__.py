@@ -1,0 +1,1 @@
+"""How `halab.consistency.linearizable` searches: partition, pruning, timeline, search, witness."""

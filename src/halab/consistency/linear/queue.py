@@ -1,0 +1,128 @@
+"""A first-in first-out queue."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from typing import ClassVar, Final
+
+from halab.consistency.call import Call
+from halab.consistency.columns import INFO, NEVER
+from halab.consistency.linear.model import IMPOSSIBLE, KIND, Frame, Mark, Simple, State, Token, Traces
+
+_SPARE: Final = Mark("an element that no answered dequeue took")
+_REST: Final = Mark("elements that are never taken")
+_SHIFT: Final = Mark("the queue moved on")
+
+
+class Queue(Simple):
+    """`enqueue` element, and `dequeue` -> element, or None where the queue is empty."""
+
+    name: ClassVar[str] = "queue"
+
+    @property
+    def initial(self) -> State:
+        return ()
+
+    def step(self, state: State, call: Call) -> State:
+        if call.f == "enqueue":
+            return (*state, call.argument)
+        if self.reads(call):
+            return IMPOSSIBLE if state else state
+        if not state or (call.outcome != INFO and state[0] != call.result):
+            return IMPOSSIBLE
+        return state[1:]
+
+    def reads(self, call: Call) -> bool:
+        return call.f == "dequeue" and call.result is None and call.outcome != INFO
+
+    def traces(self, calls: Sequence[Call]) -> Traces:
+        spare = _Exits(calls).spare
+
+        def leaves(call: Call) -> tuple[Token, ...]:
+            if call.f == "enqueue":
+                return (call.argument,)
+            return (_SHIFT,) if spare or call.outcome != INFO else ()
+
+        def meets(call: Call) -> tuple[Token, ...]:
+            if call.f == "enqueue":
+                return ()
+            return (_SHIFT,) if call.outcome == INFO or call.result is None else (_SHIFT, call.result)
+
+        return Traces(leaves=leaves, meets=meets, given=(_SHIFT,))
+
+    def frame(self, calls: Sequence[Call], free: Sequence[Call] = ()) -> Frame:
+        """Elements that no answered dequeue took are one; behind more of them than unknown dequeues, nothing counts."""
+        exits = _Exits(calls, free)
+
+        def step(state: State, call: Call) -> State:
+            if call.f == "enqueue":
+                return exits.enqueue(state, call.argument)
+            if call.outcome == INFO and state and exits.surely_take(state[0]):
+                return IMPOSSIBLE
+            return self.step(state, call)
+
+        return Frame(
+            initial=(),
+            step=step,
+            eager=exits.is_due if exits.certain else None,
+            lazy=lambda call: call.f == "enqueue" and exits.is_spare(call.argument),
+            span=exits.span if exits.unique else None,
+            patience=0,  # the order of what stands far behind is open for long, and no reason to doubt the head
+            alike=lambda call: _SPARE if call.f == "enqueue" and exits.is_spare(call.argument) else KIND(call),
+        )
+
+    def objection(self, call: Call) -> str:
+        if call.f not in ("enqueue", "dequeue"):
+            return f"a queue has no {call.f!r}, only enqueue and dequeue"
+        return "" if call.f == "dequeue" or call.argument is not None else "cannot enqueue None, which means empty"
+
+
+class _Exits:
+    """When the elements of a partition are taken, as far as its calls betray it."""
+
+    def __init__(self, calls: Sequence[Call], free: Sequence[Call] = ()) -> None:
+        takes = [call for call in (*calls, *free) if call.f == "dequeue"]
+        answered = [call for call in takes if call.outcome != INFO and call.result is not None]
+        made = Counter(call.argument for call in (*calls, *free, *free) if call.f == "enqueue")
+        taken = Counter(call.result for call in answered)
+        taken.update(call.result for call in free if call.f == "dequeue")
+        self._takes = {call.result: call for call in answered}
+        # How many dequeues may have taken what nobody knows.
+        self._unknown = sum(call.outcome == INFO for call in takes)
+        if any(call.outcome == INFO and call.f == "dequeue" for call in free):
+            self._unknown = NEVER
+        self.unique = max(made.values(), default=0) < 2 and max(taken.values(), default=0) < 2
+        # Whether a dequeue that can happen may be taken as the one that does.
+        self.certain = self.unique or not (self._unknown or free)
+        # Whether there is anything for an unknown dequeue to take.
+        self.spare = not self.unique or any(element not in self._takes for element in made)
+
+    def is_spare(self, element: Hashable) -> bool:
+        """Whether nobody is known to have taken it."""
+        return element not in self._takes
+
+    def surely_take(self, element: Hashable) -> bool:
+        """Whether a call that must happen takes this element, which is there once."""
+        return self.unique and element in self._takes
+
+    def is_due(self, call: Call) -> bool:
+        """Whether it is a dequeue that must happen: where it can, the element is for no other call."""
+        return call.f == "dequeue" and call.result is not None and call.outcome != INFO
+
+    def span(self, call: Call) -> tuple[int, int]:
+        """When the element of an enqueue is taken: elements leave in the order in which they came."""
+        if call.f == "enqueue":
+            if call.argument in self._takes:
+                return self._takes[call.argument].invoke, self._takes[call.argument].complete
+            if self.is_spare(call.argument) and not self._unknown:
+                return NEVER, NEVER
+        return -1, NEVER
+
+    def enqueue(self, state: tuple[Hashable, ...], element: Hashable) -> State:
+        """The queue with `element` at its end, or IMPOSSIBLE where it could not be taken any more."""
+        if state and state[-1] is _REST:
+            return IMPOSSIBLE if self.surely_take(element) else state
+        if not self.is_spare(element):
+            return (*state, element)
+        return (*state, _SPARE if state.count(_SPARE) < self._unknown else _REST)

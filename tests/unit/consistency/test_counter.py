@@ -1,0 +1,246 @@
+"""Counter: reads between what is certain and what is possible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from tests.unit.consistency.loads import CERTAIN, LOADS, examples, stamps
+from tests.unit.consistency.reference_execution import IMPOSSIBLE, Step, happened, last_states
+
+from halab.consistency.columns import FAIL, INFO, NEVER, OK
+from halab.consistency.counter import Increment, Read, bounds, check
+from halab.consistency.finding import Finding
+from halab.consistency.simulation.calls import Load
+from halab.consistency.simulation.counter import simulate
+from halab.verdict import Status
+
+
+def add(op: int, delta: int, invoke: int, complete: int = NEVER, outcome: int = OK) -> Increment:
+    return Increment(op=op, process=0, invoke=invoke, complete=complete, outcome=outcome, delta=delta)
+
+
+def read(op: int, value: int, invoke: int, complete: int, outcome: int = OK) -> Read:
+    return Read(op=op, process=1, invoke=invoke, complete=complete, outcome=outcome, value=value)
+
+
+def names(finding: Finding) -> set[str]:
+    return {anomaly.name for anomaly in finding.anomalies}
+
+
+TWO = [add(1, 5, 0, 10), add(2, 3, 5, 20)]
+
+
+@pytest.mark.parametrize(
+    ("value", "invoke", "complete", "name"),
+    [
+        (0, 0, 4, None),
+        (5, 0, 4, None),
+        (6, 0, 4, "too-high"),
+        (8, 0, 5, None),  # the second may have been counted just then
+        (9, 0, 5, "too-high"),
+        (0, 10, 30, None),  # equal times order nothing
+        (4, 11, 30, "too-low"),
+        (5, 11, 30, None),
+        (7, 21, 30, "too-low"),
+        (8, 21, 30, None),
+        (9, 21, 30, "too-high"),
+    ],
+)
+def test_bounds_of_one_read(value: int, invoke: int, complete: int, name: str | None) -> None:
+    finding = check(TWO, [read(3, value, invoke, complete)])
+    assert finding.status is (Status.INVALID if name else Status.VALID)
+    assert names(finding) == ({name} if name else set())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "lowest", "greatest"), [(OK, 6, 6), (FAIL, 5, 5), (INFO, 5, 6)], ids=["ok", "fail", "info"]
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_an_outcome_allows(outcome: int, lowest: int, greatest: int, sign: int) -> None:
+    steps = [add(1, 5 * sign, 0, 10), add(2, sign, 0, 10, outcome)]
+    expected = sorted((100 + lowest * sign, 100 + greatest * sign))
+    assert bounds(steps, [read(3, 0, 11, 12)], initial=100) == [tuple(expected)]
+
+
+def test_the_witness_names_the_last_increment_that_has_to_be_seen() -> None:
+    steps = [
+        add(1, 7, 0, 10),
+        add(2, 1, 5, 19),
+        add(8, 0, 5, 20),
+        add(4, -1, 0, 20),
+        add(5, 7, 20, 30),
+        add(7, 1, 0, 21),
+        add(6, 1, 0, 19, FAIL),
+    ]
+    finding = check(steps, [read(3, 6, 21, 30)], initial=1, tell=lambda op: f"<{op}>")
+    assert finding.words == (
+        "<3> read 6, yet it cannot be less than 8: increments acknowledged before it was invoked, the last of them "
+        "<2>, count, even if every decrement attempted by then took effect."
+    )
+    assert finding.anomalies[0].operations == (2, 3)
+
+
+def test_a_lost_decrement_and_a_read_below_nothing() -> None:
+    finding = check([add(1, -5, 0, 10)], [read(2, -6, 0, 10), read(3, 0, 11, 12)])
+    assert [anomaly.words for anomaly in finding.anomalies[:2]] == [
+        (
+            "operation 2 read -6, yet it cannot be less than -5: increments acknowledged before it was invoked count, "
+            "even if every decrement attempted by then took effect."
+        ),
+        (
+            "operation 3 read 0, yet it cannot be more than -5, even if every increment attempted before it completed "
+            "took effect."
+        ),
+    ]
+
+
+@pytest.mark.parametrize(("sign", "way"), [(1, "up"), (-1, "down")])
+def test_a_counter_that_moves_one_way_never_goes_back(sign: int, way: str) -> None:
+    steps = [add(1, sign, 0, 50), add(2, 0, 0, 50)]
+    finding = check(steps, [read(3, sign, 1, 5), read(4, 0, 6, 9)])
+    assert names(finding) == {"went-backwards"}
+    assert finding.words == (
+        f"operation 4 read 0 after operation 3 had read {sign}, though the counter only moves {way}."
+    )
+    assert finding.anomalies[0].operations == (3, 4)
+    assert check(steps, [read(3, sign, 1, 6), read(4, 0, 6, 9)]).status is Status.VALID
+    assert names(check(steps, [read(5, 0, 0, 4), read(3, sign, 1, 5), read(4, 0, 6, 9)])) == {"went-backwards"}
+    assert check(steps, [read(3, sign, 1, 5), read(4, sign, 6, 9)]).status is Status.VALID
+
+
+def test_the_words_of_a_read_that_is_too_high() -> None:
+    assert check(TWO, [read(3, 9, 0, 5)]).words == (
+        "operation 3 read 9, yet it cannot be more than 8, even if every increment attempted before it completed took "
+        "effect."
+    )
+
+
+def test_a_counter_that_moves_both_ways_may_go_back() -> None:
+    steps = [add(1, 1, 0, 50), add(2, -1, 0, 50)]
+    assert check(steps, [read(3, 1, 1, 5), read(4, 0, 6, 9)]).status is Status.VALID
+    failed = [add(1, 1, 0, 50), add(2, -1, 0, 50, FAIL)]
+    assert names(check(failed, [read(3, 1, 1, 5), read(4, 0, 6, 9)])) == {"went-backwards"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "reads", "final", "words"),
+    [
+        ([], [read(3, 0, 0, 1)], None, "No increment was acknowledged, so there was nothing to lose."),
+        ([add(1, 1, 0, 5, INFO)], [read(3, 0, 0, 1)], None, "No increment was acknowledged"),
+        (TWO, [], None, "No read succeeded."),
+        (TWO, [read(3, 99, 0, 1, FAIL), read(4, 99, 0, 1, INFO)], None, "No read succeeded."),
+        (TWO, [read(3, 0, 0, 1)], read(9, 0, 30, 31, FAIL), "The final read, operation 9, did not succeed."),
+    ],
+)
+def test_what_proves_nothing_is_unknown(
+    steps: list[Increment], reads: list[Read], final: Read | None, words: str
+) -> None:
+    finding = check(steps, reads, final=final)
+    assert finding.status is Status.UNKNOWN
+    assert finding.words.startswith(words)
+    assert finding.judged == len(steps) + len(reads) + (final is not None)
+
+
+def test_the_final_read_is_judged_and_is_enough() -> None:
+    finding = check([*TWO, add(3, 1, 0, 1, INFO)], [], final=read(9, 9, 30, 31))
+    assert finding.status is Status.VALID
+    assert finding.words == "All 1 reads lie within what 2 acknowledged and 1 unknown increments allow."
+    assert finding.details == {"acknowledged": 2, "unknown": 1, "reads": 1, "anomalies": {}}
+    assert finding.judged == 4
+    assert names(check(TWO, [], final=read(9, 7, 30, 31))) == {"too-low"}
+
+
+@examples(40)
+@given(LOADS, st.sampled_from([(1,), (1, 2, -1), (-3,), (5, -5)]))
+def test_a_correct_counter_is_valid(load: Load, deltas: tuple[int, ...]) -> None:
+    history = simulate(load, deltas=deltas)
+    assume(any(step.outcome == OK for step in history.increments))
+    finding = check(history.increments, history.reads, final=history.final)
+    assert finding.status is Status.VALID, finding.words
+
+
+@examples(25)
+@given(CERTAIN, st.data())
+def test_a_lost_or_repeated_increment_is_found(load: Load, data: st.DataObject) -> None:
+    history = simulate(load, deltas=(1, 2, -1))
+    done = [step for step in history.increments if step.outcome == OK]
+    victim = data.draw(st.sampled_from(done))
+    lost = replace(history.final, value=history.final.value - victim.delta)
+    assert names(check(history.increments, history.reads, final=lost)) == {
+        "too-low" if victim.delta > 0 else "too-high"
+    }
+    twice = replace(history.final, value=history.final.value + victim.delta)
+    assert names(check(history.increments, history.reads, final=twice)) == {
+        "too-high" if victim.delta > 0 else "too-low"
+    }
+    others = [step for step in history.increments if step is not victim]
+    expected = "too-high" if victim.delta > 0 else "too-low"
+    assert expected in names(check(others, history.reads, final=history.final))
+
+
+@examples(25)
+@given(CERTAIN, st.data())
+def test_a_read_that_goes_back_is_found(load: Load, data: st.DataObject) -> None:
+    history = simulate(load, deltas=(1,))
+    heard = [read for read in history.reads if read.outcome == OK]
+    pairs = [(a, b) for a in heard for b in heard if a.complete < b.invoke and a.value < b.value]
+    assume(pairs)
+    earlier, later = data.draw(st.sampled_from(pairs))
+    swapped = {earlier.op: later.value, later.op: earlier.value}
+    reads = [replace(read, value=swapped.get(read.op, read.value)) for read in history.reads]
+    assert "went-backwards" in names(check(history.increments, reads, final=history.final))
+
+
+def steps_of(increments: list[Increment], reads: list[Read]) -> list[Step]:
+    adds = [Step.of(step, lambda total, delta=step.delta: total + delta) for step in happened(increments)]
+    looks = [
+        Step.of(one, lambda total, value=one.value: total if total == value else IMPOSSIBLE)
+        for one in reads
+        if one.outcome == OK
+    ]
+    return adds + looks
+
+
+@st.composite
+def small(draw: st.DrawFn, deltas: list[int], reads: int) -> tuple[list[Increment], list[Read]]:
+    adds = draw(st.lists(st.tuples(stamps(), st.sampled_from(deltas)), min_size=1, max_size=4))
+    looks = draw(st.lists(st.tuples(stamps(), st.integers(-3, 4)), min_size=reads, max_size=reads))
+    increments = [Increment(op=op, **stamp, delta=delta) for op, (stamp, delta) in enumerate(adds)]
+    return increments, [Read(op=10 + op, **stamp, value=value) for op, (stamp, value) in enumerate(looks)]
+
+
+def attainable(increments: list[Increment], one: Read) -> set[int]:
+    """Whatever `one` may return in some execution."""
+    adds = [
+        Step.of(step, lambda state, delta=step.delta: (state[0] + delta, state[1])) for step in happened(increments)
+    ]
+    look = Step.of(one, lambda state: (state[0], state[0]))
+    return {seen for _, seen in last_states([*adds, look], (0, None))}
+
+
+@examples(400)
+@given(small([1, -1], 1))
+def test_for_one_read_and_steps_of_one_the_bounds_are_exact(history: tuple[list[Increment], list[Read]]) -> None:
+    increments, (one,) = history
+    one = replace(one, outcome=OK, complete=min(one.complete, one.invoke + 6))
+    lowest, greatest = bounds(increments, [one])[0]
+    assert attainable(increments, one) == set(range(lowest, greatest + 1))
+
+
+@examples(400)
+@given(small([1, 2, -1, -2, -3, 0], 1))
+def test_bounds_are_the_least_and_greatest_of_all_executions(history: tuple[list[Increment], list[Read]]) -> None:
+    increments, (one,) = history
+    one = replace(one, outcome=OK, complete=min(one.complete, one.invoke + 6))
+    values = attainable(increments, one)
+    assert bounds(increments, [one]) == [(min(values), max(values))]
+
+
+@examples(300)
+@given(st.one_of(small([1], 3), small([-1, -2], 3), small([1, -1], 3)))
+def test_nothing_that_an_execution_explains_is_called_broken(history: tuple[list[Increment], list[Read]]) -> None:
+    if check(*history).status is Status.INVALID:
+        assert not last_states(steps_of(*history), 0)

@@ -1,0 +1,473 @@
+"""Linearizability of hand-made histories: the verdict, and the calls and words that it gives for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from halab.consistency.call import Call
+from halab.consistency.columns import FAIL, INFO, OK
+from halab.consistency.finding import Finding
+from halab.consistency.linearizable import NAME, check
+from halab.consistency.models import (
+    IMPOSSIBLE,
+    Counter,
+    KeyValue,
+    Lock,
+    Model,
+    Queue,
+    Register,
+    Simple,
+    State,
+    Transactions,
+)
+from halab.verdict import Status
+
+VALID, INVALID, UNKNOWN = Status.VALID, Status.INVALID, Status.UNKNOWN
+Row = tuple[Any, ...]
+"""Invocation, completion, f, argument, result; then, unless they are OK and "k", the outcome and the key."""
+
+
+def told(op: int) -> str:
+    return f"#{op}"
+
+
+def calls(*rows: Row) -> list[Call]:
+    numbers = count(1)
+    return [_call(next(numbers), *row) for row in rows]
+
+
+def _call(
+    op: int, invoke: int, complete: int, f: str, argument: Any, result: Any = None, outcome: int = OK, key: Any = "k"
+) -> Call:
+    return Call(
+        op=op,
+        process=op,
+        invoke=invoke,
+        complete=complete,
+        outcome=outcome,
+        key=key,
+        f=f,
+        argument=argument,
+        result=result,
+    )
+
+
+def judge(model: Model, *rows: Row) -> Finding:
+    return check(calls(*rows), model=model, tell=told)
+
+
+WRITE_THEN_READ: Sequence[Row] = [(0, 1, "write", 1), (2, 3, "read", None, 1)]
+CASES: dict[str, tuple[Model, Status, Sequence[Row]]] = {
+    "register: a read returns the last write": (Register(), VALID, WRITE_THEN_READ),
+    "register: its initial value": (Register(7), VALID, [(0, 1, "read", None, 7)]),
+    "register: not its initial value": (Register(7), INVALID, [(0, 1, "read", None, None)]),
+    "register: a stale read": (Register(), INVALID, [*WRITE_THEN_READ, (4, 5, "read", None, None)]),
+    "register: a read that overlaps the write": (Register(), VALID, [(0, 4, "write", 1), (1, 2, "read", None, None)]),
+    "register: equal times order nothing": (Register(), VALID, [(0, 2, "write", 1), (2, 3, "read", None, None)]),
+    "register: a read from the future": (Register(), INVALID, [(0, 1, "read", None, 1), (2, 3, "write", 1)]),
+    "register: reads that see two writes in two orders": (
+        Register(),
+        INVALID,
+        [
+            (0, 9, "write", 1),
+            (0, 9, "write", 2),
+            (1, 2, "read", None, 1),
+            (3, 4, "read", None, 2),
+            (5, 6, "read", None, 1),
+        ],
+    ),
+    "register: a cas that met its value": (
+        Register(),
+        VALID,
+        [(0, 1, "write", 1), (2, 3, "cas", (1, 2), True), (4, 5, "read", None, 2)],
+    ),
+    "register: a lost cas": (
+        Register(),
+        INVALID,
+        [(0, 1, "write", 1), (2, 3, "cas", (1, 2), True), (4, 5, "read", None, 1)],
+    ),
+    "register: two cas from one value": (
+        Register(),
+        INVALID,
+        [(0, 1, "write", 1), (2, 5, "cas", (1, 2), True), (2, 5, "cas", (1, 3), True)],
+    ),
+    "register: one of two cas is refused": (
+        Register(),
+        VALID,
+        [(0, 1, "write", 1), (2, 5, "cas", (1, 2), True), (2, 5, "cas", (1, 3), False)],
+    ),
+    "register: a cas refused for no reason": (Register(), INVALID, [(0, 1, "write", 1), (2, 3, "cas", (1, 2), False)]),
+    "register: an unknown write that is read later": (
+        Register(),
+        VALID,
+        [(0, 0, "write", 1, None, INFO), (2, 3, "read", None, None), (4, 5, "read", None, 1)],
+    ),
+    "register: an unknown write that is read and gone": (
+        Register(),
+        INVALID,
+        [(0, 0, "write", 1, None, INFO), (2, 3, "read", None, 1), (4, 5, "read", None, None)],
+    ),
+    "register: an unknown write that is read before it was asked for": (
+        Register(),
+        INVALID,
+        [(0, 1, "read", None, 1), (2, 2, "write", 1, None, INFO)],
+    ),
+    "register: an unknown write counts once": (
+        Register(),
+        INVALID,
+        [
+            (0, 0, "write", 1, None, INFO),
+            (1, 2, "read", None, 1),
+            (3, 4, "write", 2),
+            (5, 6, "read", None, 2),
+            (7, 8, "read", None, 1),
+        ],
+    ),
+    "register: two unknown writes count twice": (
+        Register(),
+        VALID,
+        [
+            (0, 0, "write", 1, None, INFO),
+            (0, 0, "write", 1, None, INFO),
+            (1, 2, "read", None, 1),
+            (3, 4, "write", 2),
+            (5, 6, "read", None, 2),
+            (7, 8, "read", None, 1),
+        ],
+    ),
+    "register: an unknown cas explains a value": (
+        Register(),
+        VALID,
+        [(0, 1, "write", 1), (2, 2, "cas", (1, 2), None, INFO), (3, 4, "read", None, 1), (5, 6, "read", None, 2)],
+    ),
+    "register: an unknown cas needs its value": (
+        Register(),
+        INVALID,
+        [(0, 1, "write", 3), (2, 2, "cas", (1, 2), None, INFO), (5, 6, "read", None, 2)],
+    ),
+    "register: only an unknown write explains a refusal": (
+        Register(),
+        VALID,
+        [(0, 1, "write", 1), (2, 2, "write", 9, None, INFO), (3, 4, "cas", (1, 2), False)],
+    ),
+    "register: a failed write is not read": (
+        Register(),
+        INVALID,
+        [(0, 1, "write", 1, None, FAIL), (2, 3, "read", None, 1)],
+    ),
+    "lock: one after the other": (
+        Lock(),
+        VALID,
+        [(0, 1, "acquire", "a", True), (2, 3, "release", "a", True), (4, 5, "acquire", "b", True)],
+    ),
+    "lock: held twice": (Lock(), INVALID, [(0, 1, "acquire", "a", True), (2, 3, "acquire", "b", True)]),
+    "lock: it knows no second acquire of its holder": (
+        Lock(),
+        INVALID,
+        [(0, 1, "acquire", "a", True), (2, 3, "acquire", "a", True)],
+    ),
+    "lock: released by somebody else": (Lock(), INVALID, [(0, 1, "acquire", "a", True), (2, 3, "release", "b", True)]),
+    "lock: refused while it is held": (Lock(), VALID, [(0, 1, "acquire", "a", True), (2, 3, "acquire", "b", False)]),
+    "lock: refused while it is free": (Lock(), INVALID, [(0, 1, "acquire", "a", False)]),
+    "lock: an unknown acquire explains a refusal": (
+        Lock(),
+        VALID,
+        [(0, 0, "acquire", "a", None, INFO), (2, 3, "acquire", "b", False)],
+    ),
+    "lock: an unknown release lets the next one in": (
+        Lock(),
+        VALID,
+        [(0, 1, "acquire", "a", True), (2, 2, "release", "a", None, INFO), (3, 4, "acquire", "b", True)],
+    ),
+    "queue: first in, first out": (
+        Queue(),
+        VALID,
+        [(0, 1, "enqueue", 1), (2, 3, "enqueue", 2), (4, 5, "dequeue", None, 1), (6, 7, "dequeue", None, 2)],
+    ),
+    "queue: last in, first out": (
+        Queue(),
+        INVALID,
+        [(0, 1, "enqueue", 1), (2, 3, "enqueue", 2), (4, 5, "dequeue", None, 2), (6, 7, "dequeue", None, 1)],
+    ),
+    "queue: an element taken twice": (
+        Queue(),
+        INVALID,
+        [(0, 1, "enqueue", 1), (2, 3, "dequeue", None, 1), (4, 5, "dequeue", None, 1)],
+    ),
+    "queue: empty although it is not": (Queue(), INVALID, [(0, 1, "enqueue", 1), (2, 3, "dequeue", None, None)]),
+    "queue: an element from nowhere": (Queue(), INVALID, [(0, 1, "dequeue", None, 1)]),
+    "queue: an unknown dequeue took the first": (
+        Queue(),
+        VALID,
+        [(0, 1, "enqueue", 1), (2, 3, "enqueue", 2), (4, 4, "dequeue", None, None, INFO), (5, 6, "dequeue", None, 2)],
+    ),
+    "queue: an unknown enqueue comes late": (
+        Queue(),
+        VALID,
+        [(0, 0, "enqueue", 1, None, INFO), (1, 2, "dequeue", None, None), (3, 4, "dequeue", None, 1)],
+    ),
+    "texts: append after put": (
+        KeyValue(),
+        VALID,
+        [(0, 1, "put", "a"), (2, 3, "append", "b"), (4, 5, "get", None, "ab")],
+    ),
+    "texts: a lost append": (
+        KeyValue(),
+        INVALID,
+        [(0, 1, "put", "a"), (2, 3, "append", "b"), (4, 5, "get", None, "a")],
+    ),
+    "texts: a key begins empty": (KeyValue(), VALID, [(0, 1, "get", None, "")]),
+    "texts: an append happens once": (KeyValue(), INVALID, [(0, 1, "append", "a"), (2, 3, "get", None, "aa")]),
+    "texts: an unknown append is in the middle": (
+        KeyValue(),
+        VALID,
+        [(0, 0, "append", "b", None, INFO), (1, 2, "put", "a"), (3, 4, "append", "c"), (5, 6, "get", None, "abc")],
+    ),
+    "counter: it adds up": (Counter(), VALID, [(0, 1, "add", 2), (2, 3, "add", -1, 1), (4, 5, "read", None, 1)]),
+    "counter: a lost add": (Counter(), INVALID, [(0, 1, "add", 2), (2, 3, "add", 1), (4, 5, "read", None, 2)]),
+    "counter: an answer that cannot be": (Counter(5), INVALID, [(0, 1, "add", 2, 6)]),
+    "counter: an unknown add": (Counter(), VALID, [(0, 0, "add", 2, None, INFO), (1, 2, "read", None, 2)]),
+    "transactions: both writes or none": (
+        Transactions(),
+        VALID,
+        [
+            (0, 4, "txn", (("w", "x", 1), ("w", "y", 1)), (None, None)),
+            (1, 2, "txn", (("r", "x", None), ("r", "y", None)), (None, None)),
+            (3, 6, "txn", (("r", "x", None), ("r", "y", None)), (1, 1)),
+        ],
+    ),
+    "transactions: a fractured read": (
+        Transactions(),
+        INVALID,
+        [
+            (0, 4, "txn", (("w", "x", 1), ("w", "y", 1)), (None, None)),
+            (1, 2, "txn", (("r", "x", None), ("r", "y", None)), (1, None)),
+        ],
+    ),
+    "transactions: their own writes are read": (
+        Transactions(),
+        VALID,
+        [(0, 1, "txn", (("r", "x", None), ("w", "x", 1), ("r", "x", None)), (None, None, 1))],
+    ),
+    "transactions: write skew": (
+        Transactions(),
+        INVALID,
+        [
+            (0, 5, "txn", (("r", "x", None), ("w", "y", 1)), (None, None)),
+            (0, 5, "txn", (("r", "y", None), ("w", "x", 1)), (None, None)),
+        ],
+    ),
+    "transactions: a compare of what was there": (
+        Transactions(0),
+        VALID,
+        [
+            (0, 1, "txn", (("=", "x", 0), ("w", "x", 1)), (None, None)),
+            (2, 3, "txn", (("=", "x", 0), ("w", "x", 2)), False),
+        ],
+    ),
+    "transactions: a compare that should have been refused": (
+        Transactions(0),
+        INVALID,
+        [
+            (0, 1, "txn", (("=", "x", 0), ("w", "x", 1)), (None, None)),
+            (2, 3, "txn", (("=", "x", 0), ("w", "x", 2)), (None, None)),
+        ],
+    ),
+    "transactions: a compare refused for no reason": (
+        Transactions(0),
+        INVALID,
+        [(0, 1, "txn", (("=", "x", 0), ("w", "x", 1)), False)],
+    ),
+    "transactions: an unknown one explains a value": (
+        Transactions(),
+        VALID,
+        [(0, 0, "txn", (("w", "x", 1),), None, INFO), (1, 2, "txn", (("r", "x", None),), (1,))],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_handmade_histories(case: str) -> None:
+    model, status, rows = CASES[case]
+    finding = judge(model, *rows)
+    assert finding.status is status, finding.words
+    assert bool(finding.anomalies) == (status is INVALID)
+
+
+@pytest.mark.parametrize("case", [case for case, (_, status, _) in CASES.items() if status is INVALID])
+def test_a_witness_has_no_order_by_itself_and_needs_each_of_its_calls(case: str) -> None:
+    model, _, rows = CASES[case]
+    history = calls(*rows)
+    (anomaly,) = check(history, model=model, tell=told).anomalies
+    assert anomaly.name == NAME
+    assert all(told(op) in anomaly.words for op in anomaly.operations)
+    involved = [call for call in history if call.op in anomaly.operations]
+    assert check(involved, model=model).status is INVALID
+
+
+def test_the_words_name_the_calls_the_longest_order_and_the_state_it_leaves() -> None:
+    finding = judge(Register(), (0, 1, "write", 1), (2, 3, "write", 2), (4, 5, "read", None, 1))
+    assert finding.words == (
+        "Register 'k': no order explains #2 (write 2), #3 (read -> 1), whenever before its return one other call"
+        " that was answered until then happened, #1 (write 1) among them. The longest order found has 2"
+        " calls, ends with"
+        " #1 (write 1), #2 (write 2) and leaves a value that no call looks for; #3 (read -> 1) has no place after it."
+    )
+    assert finding.anomalies[0].operations == (1, 2, 3)
+
+
+def test_the_words_say_where_an_effect_is_needed_before_its_answer() -> None:
+    finding = judge(Counter(), (0, 9, "add", 1, 5), (2, 3, "read", None, 1))
+    assert finding.words.endswith(
+        "ends with #1 (add 1, outcome unknown), #2 (read -> 1) and leaves 1;"
+        " it disagrees with the answer of #1 (add 1 -> 5)."
+    )
+
+
+def test_each_broken_key_is_an_anomaly() -> None:
+    stale = [(0, 1, "read", None, 5, OK, key) for key in range(15)]
+    finding = judge(Register(), *stale, (0, 1, "read", None, None, OK, "sound"))
+    assert finding.status is INVALID
+    assert len(finding.anomalies) == 10
+    assert finding.details["broken"] == 15
+    assert finding.details["cases"] == 16
+    assert finding.words.endswith("In all, 15 of 16 register histories have no order.")
+
+
+def test_keys_are_judged_apart() -> None:
+    finding = judge(
+        Register(),
+        (0, 1, "write", 1, None, OK, "x"),
+        (2, 3, "read", None, None, OK, "y"),
+        (4, 5, "read", None, 1, OK, "x"),
+    )
+    assert finding.status is VALID
+    assert finding.words == "All 3 calls on 2 register histories have an order that explains them."
+
+
+def test_transactions_on_keys_in_common_are_judged_together() -> None:
+    # x before y by the one, y before x by the other: each key by itself has an order.
+    writes = [(0, 9, "txn", (("w", "x", 1),), (None,)), (0, 9, "txn", (("w", "y", 1),), (None,))]
+    reads = [
+        (1, 2, "txn", (("r", "x", None), ("r", "y", None)), (1, None)),
+        (3, 4, "txn", (("r", "x", None), ("r", "y", None)), (None, 1)),
+    ]
+    assert judge(Transactions(), *writes, *reads).status is INVALID
+    assert judge(Transactions(), *writes, *reads[:1]).status is VALID
+
+
+@pytest.mark.parametrize(
+    ("model", "row", "objection"),
+    [
+        (Register(), (0, 1, "push", 1), "a register has no 'push'"),
+        (Register(), (0, 1, "cas", 1, True), "a cas needs (expected, new)"),
+        (Lock(), (0, 1, "seize", "a"), "a lock has no 'seize'"),
+        (Lock(), (0, 1, "acquire", None, True), "acquire needs its owner"),
+        (Queue(), (0, 1, "peek", None), "a queue has no 'peek'"),
+        (Queue(), (0, 1, "enqueue", None), "cannot enqueue None"),
+        (KeyValue(), (0, 1, "delete", None), "a key-value store has no 'delete'"),
+        (KeyValue(), (0, 1, "get", None, None), "get returned None"),
+        (KeyValue(), (0, 1, "put", 3), "cannot put 3"),
+        (Counter(), (0, 1, "reset", None), "a counter has no 'reset'"),
+        (Counter(), (0, 1, "add", "1"), "cannot add '1'"),
+        (Transactions(), (0, 1, "read", None), "a transactional store has no 'read'"),
+        (Transactions(), (0, 1, "txn", ()), "a txn needs a tuple of parts"),
+        (Transactions(), (0, 1, "txn", (("x", "k", 1),), (None,)), "a part of a txn is"),
+        (Transactions(), (0, 1, "txn", (("w", "k", 1), ("=", "k", 1)), (None, None)), "compares come first"),
+        (Transactions(), (0, 1, "txn", (("w", "k", 1),), (None, None)), "a txn of 1 parts returned (None, None)"),
+    ],
+)
+def test_what_is_no_call_of_the_model_is_named(model: Model, row: Row, objection: str) -> None:
+    finding = judge(model, row)
+    assert finding.status is UNKNOWN
+    assert finding.words.startswith("Operation 1 is no call on a ")
+    assert objection in finding.words
+
+
+@pytest.mark.parametrize("outcome", [INFO, FAIL])
+def test_an_answer_that_never_came_is_of_no_account(outcome: int) -> None:
+    assert judge(KeyValue(), (0, 1, "get", None, None, outcome), (0, 1, "put", "a")).status is VALID
+    reads = (0, 1, "txn", (("r", "k", None),), None, outcome)
+    assert judge(Transactions(), reads, (0, 1, "txn", (("w", "k", 1),), (None,))).status is VALID
+
+
+def test_what_cannot_be_compared_is_named() -> None:
+    finding = judge(Register(), (0, 1, "write", [1]))
+    assert finding.status is UNKNOWN
+    assert "cannot be compared: unhashable type" in finding.words
+
+
+@pytest.mark.parametrize("rows", [[], [(0, 1, "write", 1, None, FAIL)], [(0, 1, "write", 1, None, INFO)]])
+def test_a_history_without_answers_is_unknown(rows: Sequence[Row]) -> None:
+    finding = judge(Register(), *rows)
+    assert finding.status is UNKNOWN
+    assert finding.words == "No call on a register was answered."
+
+
+def test_a_value_that_reads_like_one_of_ours_is_another() -> None:
+    rows = [(0, 1, "write", 3), (2, 3, "read", None, "a value that no call looks for")]
+    assert judge(Register(), *rows).status is INVALID
+
+
+class Bag(Simple):
+    """A model of one's own that says nothing but what a step does: every order leaves another sum."""
+
+    name = "bag"
+
+    @property
+    def initial(self) -> State:
+        return 0
+
+    def step(self, state: State, call: Call) -> State:
+        if call.f == "sum":
+            return state if state == call.result else IMPOSSIBLE
+        return 3 * state + call.argument
+
+
+def hard(size: int) -> list[Call]:
+    """Many concurrent calls whose order matters, and an answer that none of the orders gives."""
+    rows: list[Row] = [(0, 100, "put", n) for n in range(size)]
+    return calls(*rows, (101, 102, "sum", None, -1))
+
+
+def test_a_model_of_ones_own_needs_a_step_only() -> None:
+    rows = [(0, 9, "put", 1), (0, 9, "put", 2), (10, 11, "sum", None, 5)]
+    assert judge(Bag(), *rows).status is VALID
+    assert judge(Bag(), *rows, (12, 13, "sum", None, 7)).status is INVALID
+    assert check(hard(4), model=Bag()).status is INVALID
+
+
+def test_the_time_limit_gives_unknown_with_a_reason() -> None:
+    begin = monotonic()
+    finding = check(hard(40), model=Bag(), limit_s=0.3)
+    assert monotonic() - begin < 5
+    assert finding.status is UNKNOWN
+    assert finding.anomalies == ()
+    assert finding.words.startswith("1 of 1 bag histories were not decided with ")
+    assert finding.words.endswith("configurations in 0.3 s: 'k'.")
+    assert finding.details["undecided"] == 1
+
+
+def test_no_time_at_all_gives_unknown() -> None:
+    finding = check(calls(*WRITE_THEN_READ), model=Register(), limit_s=0)
+    assert finding.status is UNKNOWN
+
+
+def test_a_broken_key_is_reported_although_another_is_undecided() -> None:
+    stale = calls((0, 1, "put", 1, None, OK, "x"), (2, 3, "sum", None, 7, OK, "x"))
+    finding = check([*hard(40), *stale], model=Bag(), limit_s=0.5)
+    assert finding.status is INVALID
+    assert finding.details["undecided"] == 1
+    assert finding.details["broken"] == 1
+
+
+def test_too_many_configurations_give_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("halab.consistency.linearizable.MOST", 2_000)
+    finding = check(hard(40), model=Bag(), limit_s=60)
+    assert finding.status is UNKNOWN
+    assert 1_000 < finding.details["configurations"] < 4_000
