@@ -9,35 +9,51 @@ from pathlib import Path
 from typing import Any, Final
 
 from halab.checkers import (
+    availability,
+    bank,
+    cache,
+    counter,
     etcd_leader,
+    etcd_lock,
+    etcd_register,
+    etcd_watch,
     fault_acted,
     fault_gone,
     lag,
+    list_append,
     lost_writes,
     operations_ok,
     promotions,
     redis_agrees,
     redis_failover,
+    redis_writes,
+    register,
     rejoined,
     rows_equal,
+    sessions,
     single_primary,
     single_writer,
+    unique_ids,
+    vectors,
+    work,
     write_outage,
 )
-from halab.checkers.context import Context, PlannedLoad, Promise
-from halab.checkers.gate import load_gap
+from halab.checkers.context import Context, PlannedLoad, PlannedWorkload, Promise
+from halab.checkers.gate import load_gap, workload_gap
 from halab.errors import HalabError, InputError, Problem
 from halab.history import History, read_history
 from halab.history.memory import without_cyclic_collection
 from halab.verdict import Bound, Comparison, Judgement, Status, Verdict
+from halab.workloads import catalogue
 
 Check = Callable[[History, Context], Verdict]
 
 CHECKERS: Final[Mapping[str, tuple[Promise, Check]]] = {
     module.PROMISE.name: (module.PROMISE, module.check)
     for module in (
-        write_outage, lost_writes, single_primary, single_writer, promotions, operations_ok, rejoined, rows_equal, lag,
-        etcd_leader, redis_failover, redis_agrees, fault_acted, fault_gone,
+        write_outage, lost_writes, single_primary, single_writer, promotions, operations_ok, availability, rejoined,
+        rows_equal, lag, etcd_leader, redis_failover, redis_agrees, fault_acted, fault_gone, bank, work, list_append,
+        register, counter, unique_ids, sessions, redis_writes, etcd_register, etcd_lock, etcd_watch, cache, vectors,
     )
 }  # fmt: skip
 COMPARISONS: Final[Mapping[str, Comparison]] = {
@@ -106,8 +122,16 @@ def _judge(history: History, context: Context) -> Judgement:
     verdicts = []
     for name in names:
         promise, check = CHECKERS[name]
-        verdicts.append(_gated(check(history, context), promise, gap=gap, cut=cut))
+        why = _workload_gap(history, context, promise.workload) if promise.workload else gap
+        verdicts.append(_gated(check(history, context), promise, gap=why, cut=cut))
     return Judgement(run=history.header.run, promises=tuple(verdicts))
+
+
+def _workload_gap(history: History, context: Context, name: str) -> str:
+    planned = context.workloads.get(name)
+    if planned is None:
+        return f"the scenario has no workload {name}"
+    return workload_gap(history, planned, history.workloads.get(name, ()), servers=len(context.nodes))
 
 
 def _gated(verdict: Verdict, promise: Promise, *, gap: str, cut: str) -> Verdict:
@@ -138,10 +162,29 @@ def context_from_run(run: Mapping[str, Any], *, source: str = "run.json") -> Con
     return Context(
         nodes=nodes,
         load=planned,
+        workloads=_workloads(scenario.get("workloads") or {}, source=source),
         faults=len(scenario.get("faults") or ()),
         bounds=parse_bounds(scenario.get("promises") or {}, source=source),
         interrupted=bool(run.get("interrupted")),
     )
+
+
+def _workloads(given: Mapping[str, Any], *, source: str) -> dict[str, PlannedWorkload]:
+    found = {}
+    for name, load in given.items():
+        if name not in catalogue.NAMES:
+            known = ", ".join(catalogue.NAMES)
+            raise RunError(f"{source}: key scenario.workloads.{name}: is no workload of this halab; known are: {known}")
+        parameters = {key: value for key, value in load.items() if key not in ("clients", "rate", "route")}
+        found[name] = PlannedWorkload(
+            clients=int(load["clients"]),
+            rate=float(load["rate"]),
+            kinds=catalogue.workload(name).kinds,
+            writes=catalogue.workload(name).writes,
+            route=str(load["route"]),
+            parameters=parameters,
+        )
+    return found
 
 
 def check_run(folder: Path) -> Judgement:

@@ -20,16 +20,32 @@ class PlannedLoad:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedWorkload:
+    """A named workload: its clients, what each starts per second (0: as much as is answered), and its parameters.
+
+    `kinds` are the operations without which it proves nothing; who acknowledges one of `writes` is a primary.
+    """
+
+    clients: int
+    rate: float
+    kinds: tuple[str, ...]
+    writes: tuple[str, ...] = ()
+    route: str = "write"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """The plan that a history is judged against.
 
-    `nodes` are the PostgreSQL nodes that must exist; `load` is None where the scenario only looks; `faults` is how
+    `nodes` are the PostgreSQL nodes that must exist; `load` is the basic one, None where there is none; `faults` is how
     many faults it plans; `bounds` holds thresholds by promise name, and a promise without one has its own default.
     `interrupted` says that somebody ended the run before its plan did.
     """
 
     nodes: tuple[str, ...]
     load: PlannedLoad | None = None
+    workloads: Mapping[str, PlannedWorkload] = field(default_factory=dict)
     faults: int = 0
     bounds: Mapping[str, Bound] = field(default_factory=dict)
     interrupted: bool = False
@@ -42,6 +58,7 @@ class Promise:
     `words` are the comparisons that a scenario may use, none where the promise has no threshold to choose.
     `needs_load`: without the planned load a kept promise proves nothing. `proof_stands`: a violation is evidence
     whatever the load was (a lost row is lost); without it a broken promise is not proven by a load that never ran.
+    `workload` is the workload that it judges, where that is not the basic load: promise and workload share their name.
     """
 
     name: str
@@ -51,6 +68,7 @@ class Promise:
     words: tuple[str, ...] = ()
     needs_load: bool = False
     proof_stands: bool = True
+    workload: str = ""
 
     def bound(self, context: Context) -> Bound:
         """The threshold that the scenario gives, else the promise's own."""

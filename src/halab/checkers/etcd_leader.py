@@ -38,6 +38,14 @@ def check(history: History, context: Context) -> Verdict:
     before = [seen for seen in leads if seen.t_end <= fault]
     if not before:
         return PROMISE.unknown(context, "No look at etcd before the first fault found a leader.")
+    twice = _two_of_a_term(looks)
+    if twice is not None:
+        one, two = twice
+        witness = (
+            f"Two members led in term {_term(one)}: {one.node} at {words(history, one.t_end)} and {two.node} at "
+            f"{words(history, two.t_end)}. Raft forbids that."
+        )
+        return PROMISE.broken(context, None, witness)
     end = max(seen.t_end for seen in looks)
     chain = [before[-1], *(seen for seen in leads if seen.t_end > fault)]
     gaps = [(one, two, two.t_end - one.t_end) for one, two in pairwise(chain)]
@@ -73,6 +81,15 @@ def _leads(looks: list[Observation]) -> list[Observation]:
             newest = _term(seen)
             found.append(seen)
     return found
+
+
+def _two_of_a_term(looks: list[Observation]) -> tuple[Observation, Observation] | None:
+    """Two members that said of themselves that they led in one term (Ongaro and Ousterhout 2014, election safety)."""
+    first: dict[int, Observation] = {}
+    for seen in sorted(looks, key=lambda look: look.t_end):
+        if seen.ok and seen.role == "leader" and first.setdefault(_term(seen), seen).node != seen.node:
+            return first[_term(seen)], seen
+    return None
 
 
 def _term(seen: Observation) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from halab.checkers.context import Context
 from halab.history import Complete, FaultEvent, History, Invoke, Observation
 from halab.history.records import FaultStep
 
@@ -24,6 +25,21 @@ def acknowledged(history: History) -> list[Ack]:
         if (complete := operation.complete) is not None and complete.type == "ok" and operation.invoke.f in WRITES
     ]
     acks.sort(key=_completed)
+    return acks
+
+
+def committed(history: History, context: Context) -> list[Ack]:
+    """As `acknowledged`, and every commit of another workload that says which primary it comes from."""
+    acks = acknowledged(history)
+    for name, planned in context.workloads.items():
+        acks += [
+            (operation.invoke, complete)
+            for operation in history.workloads.get(name, ())
+            if (complete := operation.complete) is not None
+            and complete.type == "ok"
+            and operation.invoke.f in planned.writes
+            and complete.timeline is not None
+        ]
     return acks
 
 

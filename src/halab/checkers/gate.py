@@ -5,12 +5,52 @@ The idea of a minimum rate before the fault is etcd's: its robustness tests fail
 
 from __future__ import annotations
 
-from halab.checkers.context import Context
+from collections.abc import Sequence
+from typing import Final
+
+from halab.checkers.context import Context, PlannedWorkload
 from halab.checkers.evidence import WRITES, first_fault, load_window
-from halab.history import History
+from halab.history import History, Operation
 
 LEAST_SHARE = 0.5
 LEAST_SECONDS = 1.0
+
+
+LAST: Final = 20
+"""Of so many operations of each kind, the last, one must have succeeded: failures at the end prove no recovery."""
+
+
+def workload_gap(
+    history: History, planned: PlannedWorkload, operations: Sequence[Operation], *, servers: int = 1
+) -> str:
+    """Why this workload proves nothing, in words; empty where it ran as planned.
+
+    Each kind of operation must have been acknowledged and must succeed at the end; and answers must have come at half
+    the planned rate from the start of the load to the first fault, or to its end. On route direct a client whose server
+    is no primary is refused and waits, so that only one of the `servers` counts.
+    """
+    window = load_window(history)
+    if window is None:
+        return "the load never started (the history has no phase 'load-start')"
+    of_load = [operation for operation in operations if operation.invoke.t <= window[1]]
+    for kind in planned.kinds:
+        found = [operation for operation in of_load if operation.invoke.f == kind]
+        if not any(operation.outcome == "ok" for operation in found):
+            return f"no {kind} was ever acknowledged ({len(found)} were tried)"
+        if not any(operation.outcome == "ok" for operation in found[-LAST:]):
+            return f"the last {min(LAST, len(found))} of {kind} all failed: the service was not there at the end"
+    start, end = _before_faults(history, window)
+    seconds = (end - start) / 1e9
+    if seconds < LEAST_SECONDS:
+        return f"the load ran only {max(seconds, 0):.1f} s before the fault; at least {LEAST_SECONDS:g} s are needed"
+    ok = sum(operation.outcome != "info" and start <= operation.invoke.t <= end for operation in of_load)
+    rate = planned.clients * planned.rate / (servers if planned.route == "direct" else 1)
+    if ok < LEAST_SHARE * rate * seconds:
+        return (
+            f"{ok} operations ended in the {seconds:.1f} s before the fault, {ok / seconds:.1f} a second; {rate:g} a "
+            "second were planned and at least half of that is needed"
+        )
+    return ""
 
 
 def load_gap(history: History, context: Context) -> str:
@@ -25,9 +65,7 @@ def load_gap(history: History, context: Context) -> str:
     window = load_window(history)
     if window is None:
         return "the load never started (the history has no phase 'load-start')"
-    start, stop = window
-    fault = first_fault(history)
-    end = min(stop, fault) if fault is not None else stop
+    start, end = _before_faults(history, window)
     seconds = (end - start) / 1e9
     if seconds < LEAST_SECONDS:
         return f"the load ran only {max(seconds, 0):.1f} s before the fault; at least {LEAST_SECONDS:g} s are needed"
@@ -50,3 +88,9 @@ def load_gap(history: History, context: Context) -> str:
                 f"second; {rate:g} a second were planned and at least half of that is needed"
             )
     return ""
+
+
+def _before_faults(history: History, window: tuple[int, int]) -> tuple[int, int]:
+    """From the start of the load to the first fault or to its end."""
+    fault = first_fault(history)
+    return window[0], min(window[1], fault) if fault is not None else window[1]

@@ -29,10 +29,11 @@ PROMISE: Final = Promise(
 
 @dataclass(slots=True)
 class _Fates:
-    """Writes by what was told of them and what was found."""
+    """Writes by what was told of them and what was found; `survived` is the greatest LSN that did, by timeline."""
 
     acknowledged: int = 0
     lost: list[Ack] = field(default_factory=list)
+    survived: dict[int, int] = field(default_factory=dict)
     late: int = 0
     recovered: int = 0
     absent: int = 0
@@ -56,8 +57,8 @@ def check(history: History, context: Context) -> Verdict:
             f"{len(found) + found.repeated}.",
         )
     fates = _fates(history, final, found)
-    if fates.odd or not fates.acknowledged:
-        reason = f"{fates.odd} writes have no integer value" if fates.odd else "No write was ever acknowledged"
+    if fates.odd:
+        reason = f"{fates.odd} writes have no integer value"
         return PROMISE.unknown(context, f"{reason}: there is nothing to compare with the final read of {final.node}.")
     return _judge(history, context, final, found, fates)
 
@@ -76,6 +77,9 @@ def _no_final(history: History) -> str:
 
 def _fates(history: History, final: FinalRead, found: Ids) -> _Fates:
     fates = _Fates()
+    # A read shows what was committed when it began; where nobody said when that was, its end is the best there is.
+    began = history.phase("final-start")
+    read_at = final.t if began is None else min(began, final.t)
     for operation in history.operations:
         invoke, complete = operation.invoke, operation.complete
         if invoke.f not in WRITES:
@@ -94,9 +98,12 @@ def _fates(history: History, final: FinalRead, found: Ids) -> _Fates:
                 fates.denied.append(value)
         else:
             fates.acknowledged += 1
-            if not present and complete.t <= final.t:
+            lsn = lsn_number(complete.lsn)
+            if present and lsn is not None and complete.timeline is not None:
+                fates.survived[complete.timeline] = max(lsn, fates.survived.get(complete.timeline, 0))
+            if not present and complete.t <= read_at:
                 fates.lost.append((invoke, complete))
-            fates.late += not present and complete.t > final.t
+            fates.late += not present and complete.t > read_at
     return fates
 
 
@@ -124,9 +131,12 @@ def _judge(history: History, context: Context, final: FinalRead, found: Ids, fat
     }
     lost = len(fates.lost)
     contradictions = _contradictions(unexpected, found, denied)
-    told = [_lost_words(history, final, fates.lost)] if lost else []
+    told = [_lost_words(history, final, fates)] if lost else []
     if contradictions:
         return PROMISE.broken(context, lost, " ".join(told + contradictions), details)
+    if not fates.acknowledged:
+        witness = f"No write was ever acknowledged: there is nothing to compare with the final read of {final.node}."
+        return PROMISE.unknown(context, witness, details)
     if fates.late and not lost:
         witness = (
             f"{fates.late} writes were acknowledged after the final read of {final.node} and cannot be judged by it."
@@ -163,7 +173,8 @@ def _contradictions(unexpected: Ids, found: Ids, denied: list[int]) -> list[str]
     return told
 
 
-def _lost_words(history: History, final: FinalRead, lost: list[Ack]) -> str:
+def _lost_words(history: History, final: FinalRead, fates: _Fates) -> str:
+    lost = fates.lost
     first = lost[0][1]
     ids = _list([_value(ack) for ack in lost[:EXAMPLES]])
     text = (
@@ -181,12 +192,26 @@ def _lost_words(history: History, final: FinalRead, lost: list[Ack]) -> str:
     )
     if promotion is None or promotion.timeline == first.timeline:
         return text + "."
-    beyond = (lsn_number(first.lsn) or 0) > (lsn_number(promotion.lsn) or 0)
-    side = ", which is beyond what was promoted" if beyond else ""
     return (
         f"{text}; {final.node} was first seen writable on timeline {promotion.timeline} at "
-        f"{words(history, promotion.t_end)}, LSN {promotion.lsn}{side}."
+        f"{words(history, promotion.t_end)}, LSN {promotion.lsn}. {_fork_words(fates)}"
     )
+
+
+def _fork_words(fates: _Fates) -> str:
+    """Where the lost writes lie: what a promotion left behind is beyond the last that survived of its timeline.
+
+    An LSN is read in the statement that inserts, before its commit, so neighbours may be told in another order.
+    """
+    known = [
+        (complete.timeline, lsn)
+        for _, complete in fates.lost
+        if complete.timeline is not None and (lsn := lsn_number(complete.lsn)) is not None
+    ]
+    beyond = sum(lsn > fates.survived.get(timeline, 0) for timeline, lsn in known)
+    if beyond == len(fates.lost):
+        return "All of them lie beyond what was promoted."
+    return f"{beyond} of them lie beyond what was promoted, {len(fates.lost) - beyond} do not."
 
 
 def _example(history: History, ack: Ack) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from itertools import combinations, pairwise
 from typing import Any, Final, TypeAlias
 
 from halab.checkers.context import EXAMPLES, NONE, Context, Promise
-from halab.checkers.evidence import Ack, acknowledged, words, writable
-from halab.history import History, Observation
+from halab.checkers.evidence import Ack, committed, words, writable
+from halab.history import History, Invoke, Observation
 from halab.verdict import Verdict
 
 PROMISE: Final = Promise(
@@ -51,7 +51,7 @@ class _Conflicts:
 
 def check(history: History, context: Context) -> Verdict:
     """Every certain conflict, with the first of each kind in words."""
-    reigns, anonymous = _reigns(history)
+    reigns, anonymous = _reigns(history, context)
     conflicts = _Conflicts()
     _order(history, reigns, conflicts)
     _ownership(history, reigns, conflicts)
@@ -71,11 +71,11 @@ def check(history: History, context: Context) -> Verdict:
     )
 
 
-def _reigns(history: History) -> tuple[dict[Reign, list[Evidence]], int]:
+def _reigns(history: History, context: Context) -> tuple[dict[Reign, list[Evidence]], int]:
     """Evidence by timeline and server, and how many acknowledgements do not say where they come from."""
     reigns: dict[Reign, list[Evidence]] = {}
     anonymous = 0
-    for ack in acknowledged(history):
+    for ack in committed(history, context):
         invoke, complete = ack
         if complete.server is None or complete.timeline is None or complete.in_recovery:
             anonymous += 1
@@ -215,6 +215,12 @@ def _told(history: History, item: Evidence) -> str:
         return f"{seen.node} was seen writable on timeline {seen.timeline} {when}"
     invoke, complete = seen
     return (
-        f"write {invoke.value} was acknowledged by {complete.server} on timeline {complete.timeline} "
+        f"{_named(invoke)} was acknowledged by {complete.server} on timeline {complete.timeline} "
         f"at LSN {complete.lsn} {when}"
     )
+
+
+def _named(invoke: Invoke) -> str:
+    if invoke.workload is None:
+        return f"write {invoke.value}"
+    return f"{invoke.f} {invoke.op} of {invoke.client}"

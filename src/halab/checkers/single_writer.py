@@ -13,7 +13,7 @@ from typing import Final
 
 from halab.checkers import single_primary
 from halab.checkers.context import NONE, Context, Promise
-from halab.checkers.evidence import acknowledged
+from halab.checkers.evidence import committed
 from halab.history import History
 from halab.verdict import Verdict
 
@@ -28,7 +28,7 @@ PROMISE: Final = Promise(
 
 def check(history: History, context: Context) -> Verdict:
     """Order and ownership of timelines among acknowledged writes."""
-    if not acknowledged(history):
+    if not committed(history, context):
         return PROMISE.unknown(context, "No write was acknowledged, so no writer is known.")
     told = single_primary.check(replace(history, observations=(), finals=()), replace(context, nodes=()))
     return replace(told, name=PROMISE.name, title=PROMISE.title, bound=PROMISE.bound(context))

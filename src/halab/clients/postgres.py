@@ -217,7 +217,8 @@ class Connection:
         within_s: float,
     ) -> list[Row]:
         if deadline.expired:
-            raise OperationFailed("fail", "late", f"nothing was sent within {within_s:g} s", reached=True, lost=True)
+            # The connection took all the time there was; the next operation can use it.
+            raise OperationFailed("fail", "late", f"nothing was sent within {within_s:g} s", reached=True)
         connection.notices.clear()
         self._guard.begin(deadline, connection)
         try:

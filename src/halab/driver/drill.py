@@ -105,7 +105,7 @@ class Drill:
         self._phase("starting the recorder")
         recorder = self._recorder = Recorder(self._folder.path, on_status=self._progress.status)
         recorder.start()
-        if scenario.workload:
+        if scenario.loaded:
             self._phase("starting the load")
             recorder.start_load()
         self._phase(f"recording for {scenario.before:g} s before any fault")

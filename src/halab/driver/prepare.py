@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from halab import scenario as scenarios
 from halab.clients.cluster import require_access
@@ -37,7 +38,10 @@ class Unsupported(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asked for: a scenario by name or path, or one to be drawn. `command` is how, for the record."""
+    """What somebody asked for: a scenario by name or path, as a `document`, or one to be drawn.
+
+    `command` is how, for the record.
+    """
 
     inventory: str
     scenario: str
@@ -45,6 +49,7 @@ class Request:
     allow_destructive: str = ""
     seed: int | None = None
     random: Wanted | None = None
+    document: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,9 @@ def plan(request: Request) -> list[str]:
     if what.workload:
         load_words = "{0.writers} writers at {0.write_rate:g}/s, {0.readers} readers at {0.read_rate:g}/s"
         lines.append(f"start the load: {load_words.format(what.workload)}")
+    for clients in what.workloads:
+        rate = f"at {clients.rate:g}/s each" if clients.rate else "without a pause"
+        lines.append(f"start workload {clients.name}: {clients.clients} clients {rate}, route {clients.route}")
     lines.append(f"record for {what.before:g} s")
     for fault in what.faults:
         held = f" for {fault.duration:g} s" if fault.duration else ""
@@ -135,13 +143,17 @@ def _rehearsed(
 
 def _agreed(request: Request, seed: int) -> tuple[site.Site, Scenario]:
     """Inventory and scenario, both valid, together and allowed. Raises InputError."""
-    if request.random is None:
+    if request.document is not None:
+        scenarios.parse(request.document, name=request.scenario, source="halab")
+    elif request.random is None:
         scenarios.load(request.scenario)
     else:
         drawing.check(request.random)
     extra_vars = {consent.KEY: request.allow_destructive} if request.allow_destructive else {}
     where = site.open_site(request.inventory, extra_vars)
-    if request.random is None:
+    if request.document is not None:
+        what = scenarios.parse(request.document, name=request.scenario, source="halab", cluster=where.cluster)
+    elif request.random is None:
         what = scenarios.load(request.scenario, cluster=where.cluster)
     else:
         what = drawing.drawn(request.random, where.cluster, seed)

@@ -180,7 +180,12 @@ _REFINEMENTS: Final[dict[str, Callable[[dict[str, Any]], None]]] = {
     "final": _refine_final,
 }
 
-_NAMES: Final = {kind: tuple(contract) for kind, contract in _CONTRACTS.items()}
+_REQUIRED: Final = {
+    kind: tuple(key for key, rule in contract.items() if rule.required) for kind, contract in _CONTRACTS.items()
+}
+_OPTIONAL: Final = {
+    kind: tuple(key for key, rule in contract.items() if not rule.required) for kind, contract in _CONTRACTS.items()
+}
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
@@ -188,9 +193,14 @@ def encode(record: Record) -> str:
     """One line (without its end) for `record`. Raises TypeError or ValueError for what JSON cannot hold."""
     if isinstance(record, Opaque):
         return _ENCODE({"kind": record.kind, **record.fields})
-    line: dict[str, Any] = {"kind": record.kind}
-    for name in _NAMES[record.kind]:
+    kind = record.kind
+    line: dict[str, Any] = {"kind": kind}
+    for name in _REQUIRED[kind]:
         line[name] = getattr(record, name)
+    for name in _OPTIONAL[kind]:
+        value = getattr(record, name)
+        if value is not None:
+            line[name] = value
     if record.extra:
         line.update((key, item) for key, item in record.extra.items() if key not in line)
     return _ENCODE(line)

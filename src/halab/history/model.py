@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from halab.history.records import (
     Complete,
@@ -35,11 +35,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """One run. `operations` stand in the order of invocation, every other tuple in the order of its times."""
+    """One run. Operations stand in the order of invocation, everything else in the order of its times.
+
+    `operations` are those of the basic load, `workloads` those of every other workload by its name.
+    """
 
     header: Header
     phases: tuple[Phase, ...] = ()
     operations: tuple[Operation, ...] = ()
+    workloads: Mapping[str, tuple[Operation, ...]] = field(default_factory=dict)
     faults: tuple[FaultEvent, ...] = ()
     observations: tuple[Observation, ...] = ()
     finals: tuple[FinalRead, ...] = ()
@@ -59,11 +63,12 @@ class History:
             split.add(record)
         if len(split.headers) != 1:
             raise ValueError(f"expected one record of kind header, found {len(split.headers)}")
-        pairs = ((invoke, split.completes.get(op)) for op, invoke in split.invokes.items())
+        basic, workloads = split.operations()
         return cls(
             header=split.headers[0],
             phases=tuple(sorted(split.phases, key=lambda phase: phase.t)),
-            operations=tuple(sorted((Operation(*pair) for pair in pairs), key=lambda operation: operation.invoke.t)),
+            operations=basic,
+            workloads=workloads,
             faults=tuple(sorted(split.faults, key=lambda event: event.t)),
             observations=tuple(sorted(split.observations, key=lambda observation: observation.t)),
             finals=tuple(sorted(split.finals, key=lambda final: final.t)),
@@ -121,6 +126,15 @@ class _Split:
         else:
             self._rare(record)
         self.last = max(self.last, record.t)
+
+    def operations(self) -> tuple[tuple[Operation, ...], dict[str, tuple[Operation, ...]]]:
+        """Of the basic load, and of every other workload."""
+        pairs = sorted(self.invokes.values(), key=lambda invoke: invoke.t)
+        found: dict[str | None, list[Operation]] = {}
+        for invoke in pairs:
+            found.setdefault(invoke.workload, []).append(Operation(invoke, self.completes.get(invoke.op)))
+        basic = tuple(found.pop(None, ()))
+        return basic, {name: tuple(operations) for name, operations in found.items() if name is not None}
 
     def _complete(self, record: Complete) -> None:
         invoke = self.invokes.get(record.op)

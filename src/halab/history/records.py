@@ -47,7 +47,10 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invoke:
-    """A client is about to send operation `op`; `process` is the logical client, retired by an unknown outcome."""
+    """A client is about to send operation `op`; `process` is the logical client, retired by an unknown outcome.
+
+    `workload` is None for the basic load (rows that are appended and counted); others are named, and may have keys.
+    """
 
     kind: ClassVar[str] = "invoke"
     t: int
@@ -57,6 +60,8 @@ class Invoke:
     endpoint: str
     f: str
     value: Json = None
+    key: Json = None
+    workload: str | None = None
     extra: Extra | None = None
 
 

@@ -24,33 +24,35 @@ class WriterError(HalabError):
     """The history can no longer be written; the run must end, since what follows would not be recorded."""
 
 
-class HistoryWriter:
-    """The one writer of a history file; `write` may be called from several threads.
+class LineWriter:
+    """Writes records to a descriptor, which it owns; `write` may be called from several threads.
 
-    Raises FileExistsError for a path that exists: a history is never continued or overwritten.
+    `name` is how errors call what is written to.
     """
 
-    def __init__(self, path: Path, header: Header) -> None:
-        self._path = path
-        self._lines: list[str] = []
+    def __init__(self, descriptor: int, *, name: str) -> None:
+        self._name = name
+        self._descriptor = descriptor
+        self._lines: list[bytes] = []
         self._lines_lock = Lock()
         self._file_lock = Lock()
         self._closing = Event()
         self._error: OSError | None = None
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._thread = Thread(target=self._run, name="history-writer", daemon=True)
-        self.write(header)
         self._thread.start()
 
     def write(self, record: Record) -> None:
         """Append `record`. Raises WriterError when the file cannot be written or is closed."""
-        line = encode(record)
+        self.append(encode(record).encode())
+        if isinstance(record, Header | Phase | FaultEvent):
+            self.flush()
+
+    def append(self, lines: bytes) -> None:
+        """Append whole lines that are encoded already; the last has no line end. Raises WriterError."""
         with self._lines_lock:
             if self._error is not None or self._closing.is_set():
                 raise WriterError(self._reason())
-            self._lines.append(line)
-        if isinstance(record, Header | Phase | FaultEvent):
-            self.flush()
+            self._lines.append(lines)
 
     def flush(self) -> None:
         """Give every record written so far to the operating system. Raises WriterError."""
@@ -59,14 +61,14 @@ class HistoryWriter:
             raise WriterError(self._reason())
 
     def close(self) -> None:
-        """Write what waits and close the file; a second call does nothing. Raises WriterError."""
+        """Write what waits and close; a second call does nothing. Raises WriterError."""
         with self._lines_lock:
             if self._closing.is_set():
                 return
             self._closing.set()
         self._thread.join()
         self._drain()
-        os.close(self._file)
+        os.close(self._descriptor)
         if self._error is not None:
             raise WriterError(self._reason())
 
@@ -80,8 +82,8 @@ class HistoryWriter:
 
     def _reason(self) -> str:
         if self._error is not None:
-            return f"{self._path}: cannot be written: {self._error.strerror}"
-        return f"{self._path}: the history is closed"
+            return f"{self._name}: cannot be written: {self._error.strerror}"
+        return f"{self._name}: the history is closed"
 
     def _run(self) -> None:
         while not self._closing.wait(FLUSH_SECONDS):
@@ -93,9 +95,21 @@ class HistoryWriter:
                 lines, self._lines = self._lines, []
             if not lines or self._error is not None:
                 return
-            data = memoryview(("\n".join(lines) + "\n").encode())
+            data = memoryview(b"\n".join(lines) + b"\n")
             try:
                 while data:
-                    data = data[os.write(self._file, data) :]
+                    data = data[os.write(self._descriptor, data) :]
             except OSError as error:
                 self._error = error
+
+
+class HistoryWriter(LineWriter):
+    """The one writer of a history file.
+
+    Raises FileExistsError for a path that exists: a history is never continued or overwritten.
+    """
+
+    def __init__(self, path: Path, header: Header) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        super().__init__(os.open(path, flags, 0o644), name=str(path))
+        self.write(header)

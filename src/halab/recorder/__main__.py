@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> int:
     except (HalabError, OSError) as error:
         outbox.send({"error": str(error)})
         return 1
-    recording = Recording(cluster, plan.workload, writer, inbox)
+    seed = int(run.get("settings", {}).get("seed") or 0)
+    recording = Recording(cluster, plan, writer, inbox, seed=seed)
     recording.start()
     ended = threading.Event()
     status = threading.Thread(target=_report_status, args=(recording, outbox, ended), name="status", daemon=True)
@@ -73,12 +74,11 @@ def _serve(recording: Recording, inbox: Inbox, outbox: Outbox) -> int:
 
 
 def _report_status(recording: Recording, outbox: Outbox, ended: threading.Event) -> None:
-    before, _ = recording.tally.snapshot()
-    then = time.monotonic()
+    before, then = recording.seen(), time.monotonic()
     while not ended.wait(STATUS_EVERY_S):
-        now = time.monotonic()
-        outbox.send(status_of(recording, before=before, elapsed_s=now - then))
-        (before, _), then = recording.tally.snapshot(), now
+        seen, now = recording.seen(), time.monotonic()
+        outbox.send(status_of(recording, before=before, now=seen, elapsed_s=now - then))
+        before, then = seen, now
 
 
 def _read_run(path: Path) -> dict[str, Any]:

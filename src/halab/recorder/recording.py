@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter
 from typing import Any
 
+from halab.clients.guard import BY_CALLBACK
 from halab.errors import HalabError
 from halab.history import FaultEvent, HistoryWriter, Opaque, Phase, Record, WriterError
 from halab.history.codec import Decoder, RecordError
@@ -13,11 +14,14 @@ from halab.inventory import Cluster
 from halab.observe import Observers, View
 from halab.recorder.commands import Command, Inbox
 from halab.recorder.final import final_reads
-from halab.scenario import Workload
-from halab.waiting import WaitExpired
+from halab.recorder.resolve import resolve
+from halab.scenario import Scenario
+from halab.waiting import Deadline, WaitExpired
+from halab.workloads import plan as plans
+from halab.workloads.catalogue import workload
 from halab.workloads.load import Load
 from halab.workloads.suite import Suite, cleanup, create, drop
-from halab.workloads.tally import Tally
+from halab.workloads.tally import Seen, percentile_ms
 
 FINAL_WITHIN_S = 30.0
 DROP_WITHIN_S = 15.0
@@ -26,15 +30,19 @@ DROP_WITHIN_S = 15.0
 class Recording:
     """Observers from the start, clients between start_load and stop_load. Used by one thread, apart from `record`."""
 
-    def __init__(self, cluster: Cluster, workload: Workload | None, writer: HistoryWriter, inbox: Inbox) -> None:
+    def __init__(
+        self, cluster: Cluster, scenario: Scenario, writer: HistoryWriter, inbox: Inbox, *, seed: int = 0
+    ) -> None:
         self.view = View()
-        self.tally = Tally()
         self._cluster = cluster
-        self._workload = workload
         self._writer = writer
         self._inbox = inbox
         self._suite = Suite.new()
+        groups = plans.groups(scenario.workload, scenario.workloads)
+        self._plan = plans.Plan(cluster=cluster, suite=self._suite, groups=groups, seed=seed)
+        self._rows = scenario.workload is not None
         self._made = False
+        self._running = False
         self._load: Load | None = None
         self._decoder = Decoder()
         self._observers = Observers(cluster, application=self._suite.application, record=self.record, view=self.view)
@@ -48,6 +56,10 @@ class Recording:
             self._writer.write(record)
         except WriterError as error:
             self._inbox.interrupt(str(error))
+
+    def seen(self) -> Seen:
+        """What the clients have done so far."""
+        return Seen.of([]) if self._load is None else self._load.seen()
 
     def carry_out(self, command: Command) -> dict[str, Any]:
         """Do what the driver says; returns what the answer holds besides ok. Raises HalabError or ValueError."""
@@ -79,37 +91,54 @@ class Recording:
         return {"t": record.t}
 
     def _start_load(self) -> dict[str, Any]:
-        if self._workload is None:
+        if not self._plan.groups:
             return {"load": False}
         if self._load is not None:
-            raise HalabError("the load runs already; send stop_load first")
+            raise HalabError("there is a load already; a recording has one")
         dropped = cleanup(self._cluster)
-        load = Load(self._cluster, self._suite, self._workload, record=self.record, tally=self.tally)
-        if not self._made:
-            create(self._cluster, self._suite)
-            self._made = True
+        self._make()
+        load = Load(self._plan, forward=self._forward, failed=self._inbox.interrupt)
+        load.prepare()
         self._phase("load-start")
         load.start()
-        self._load = load
+        self._load, self._running = load, True
         return {"load": True, "schema": self._suite.name, "leftovers_dropped": list(dropped)}
 
+    def _make(self) -> None:
+        """The suite's objects, once."""
+        if self._made:
+            return
+        tables: list[str] = []
+        for group in self._plan.groups:
+            made_by = None if group.workload is None else workload(group.workload).tables
+            tables += made_by(group.parameters) if made_by is not None else ()
+        create(self._cluster, self._suite, tables)
+        self._made = True
+        for group in self._plan.groups:
+            prepare = None if group.workload is None else workload(group.workload).prepare
+            if prepare is not None:
+                prepare(self._plan.setting(group, 0, BY_CALLBACK))
+
     def _stop_load(self) -> dict[str, Any]:
-        load, self._load = self._load, None
-        if load is None:
+        if self._load is None or not self._running:
             return {"load": False}
-        load.stop()
+        self._running = False
+        self._load.stop()
         self._phase("load-stop")
         return {"load": True}
 
     def _final(self, within_s: float) -> dict[str, Any]:
-        if self._load is not None:
+        if self._running:
             raise HalabError("the load still runs; send stop_load first")
         self._phase("final-start")
-        finals = final_reads(self._cluster, self._suite, rows=self._made, within_s=within_s)
+        missed = 0
+        if self._load is not None:
+            missed = resolve(self._plan, self.record, stream=self._load.streams, deadline=Deadline.after(within_s))
+        finals = final_reads(self._cluster, self._suite, rows=self._made and self._rows, within_s=within_s)
         for final in finals:
             self.record(final)
         self._phase("final-stop")
-        return {"nodes": {final.node: final.error or final.role for final in finals}}
+        return {"nodes": {final.node: final.error or final.role for final in finals}, "unresolved": missed}
 
     def _stop(self) -> dict[str, Any]:
         left = self._wind_down()
@@ -121,6 +150,7 @@ class Recording:
         self._stop_load()
         left = None
         if self._made:
+            left = self._remove()
             try:
                 drop(self._cluster, self._suite, within_s=DROP_WITHIN_S)
                 self._made = False
@@ -129,18 +159,42 @@ class Recording:
         self._observers.stop()
         return left
 
+    def _remove(self) -> str | None:
+        """What workloads have made outside of PostgreSQL."""
+        left = None
+        for group in self._plan.groups:
+            remove = None if group.workload is None else workload(group.workload).remove
+            try:
+                if remove is not None:
+                    remove(self._plan.setting(group, 0, BY_CALLBACK))
+            except HalabError as error:
+                left = f"workload {group.workload}: {error}; the next run removes it"
+        return left
+
+    def _forward(self, lines: bytes) -> None:
+        try:
+            self._writer.append(lines)
+        except WriterError as error:
+            self._inbox.interrupt(str(error))
+
     def _phase(self, name: str) -> None:
         self.record(self._decoder.record({"kind": "phase", "t": time.monotonic_ns(), "name": name}))
 
 
-def status_of(recording: Recording, *, before: Mapping[str, int], elapsed_s: float) -> dict[str, Any]:
-    """The line for the driver; `before` are the counts `elapsed_s` seconds ago."""
-    counts, age = recording.tally.snapshot()
+def status_of(recording: Recording, *, before: Seen, now: Seen, elapsed_s: float) -> dict[str, Any]:
+    """The line for the driver; `before` is what was seen `elapsed_s` seconds ago."""
+    age = now.last_write_ok_age_s
     return {
         "t": time.monotonic_ns(),
-        **counts,
-        "rate": round((counts["ok"] - before["ok"]) / elapsed_s, 1),
+        **{outcome: now.outcomes[outcome] for outcome in ("ok", "fail", "info")},
+        "rate": round((now.outcomes["ok"] - before.outcomes["ok"]) / elapsed_s, 1),
+        "latency_ms": {kind: _percentiles(found) for kind, found in now.since(before).items() if found},
         "last_write_ok_age_s": None if age is None else round(age, 2),
         "leader": recording.view.leader(),
         "nodes": recording.view.roles(),
     }
+
+
+def _percentiles(latencies: Counter[int]) -> list[float]:
+    """The median, the 95th and the 99th."""
+    return [round(percentile_ms(latencies, share) or 0.0, 2) for share in (0.5, 0.95, 0.99)]

@@ -1,7 +1,7 @@
 """Scenarios: what to break, when, under which load, and what must hold.
 
-`document` reads and writes them as data, `catalogue` knows the faults and `targets` whom they may hit, `needs` compares
-with an inventory, and `chance` draws random ones from the faults of `menu`.
+`document` reads and writes them as data, `workloads` says who loads the cluster, `catalogue` knows the faults and
+`targets` whom they may hit, `needs` compares with an inventory, `chance` draws random ones from the faults of `menu`.
 """
 
 from halab.scenario.document import (
@@ -11,16 +11,17 @@ from halab.scenario.document import (
     Promise,
     Scenario,
     ScenarioError,
-    Workload,
     as_data,
     load,
     names,
     parse,
 )
+from halab.scenario.workloads import ClientLoad, Workload
 
 __all__ = [
     "COMPARISONS",
     "PROMISES",
+    "ClientLoad",
     "Fault",
     "Promise",
     "Scenario",

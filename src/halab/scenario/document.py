@@ -5,7 +5,7 @@ The schema is flat and closed: an unknown key is refused. See scenarios/*.yml fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,15 @@ import yaml
 
 from halab.errors import InputError, Problem
 from halab.inventory import Cluster, repository
-from halab.scenario import catalogue, targets
+from halab.scenario import catalogue, targets, workloads
+from halab.scenario.workloads import ClientLoad, Workload
 from halab.schema import Table, closest, read_yaml
+from halab.workloads import catalogue as load_catalogue
 
 COMPARISONS: Mapping[str, str] = {"below": "<", "above": ">", "at_most": "<=", "at_least": ">=", "within": "<="}
 # Each promise with the comparisons that give it a threshold; none means that it holds or it does not.
 PROMISES: Mapping[str, tuple[str, ...]] = {
+    "availability": ("below", "at_most", "within"),
     "write_outage": ("below", "at_most", "within", "above", "at_least"),
     "lost_writes": ("at_most", "below"),
     "single_primary": (),
@@ -34,24 +37,27 @@ PROMISES: Mapping[str, tuple[str, ...]] = {
     "redis_agrees": ("within", "below"),
     "fault_acted": (),
     "fault_gone": (),
+    # Of workloads; each is judged wherever its workload runs.
+    "bank": (),
+    "counter": (),
+    "etcd_lock": (),
+    "etcd_register": (),
+    "etcd_watch": (),
+    "list_append": (),
+    "register": (),
+    "sessions": (),
+    "unique_ids": (),
+    "work": (),
+    "redis_writes": ("at_most", "below"),
+    "cache": ("within", "below", "at_most"),
+    "vectors": ("at_most", "below"),
 }
 MODES = ("off", "on", "strict", "quorum")
 LONGEST_S = 24 * 3600.0
-MOST_CLIENTS = 256
 
 
 class ScenarioError(InputError):
     """A scenario is refused; names every key, its value and the fix."""
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """How many clients, and how many operations each starts per second."""
-
-    writers: int
-    write_rate: float
-    readers: int
-    read_rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ Promised = Mapping[str, Promise | None]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A validated scenario. `workload` is None when it only looks. Times in seconds.
+    """A validated scenario. `workload` is the basic load, None when there is none. Times in seconds.
 
     `needs` are variables that the inventory must set. `modes` are promises that differ by synchronous mode; a scenario
     that was read for a cluster has them in its promises already.
@@ -94,8 +100,14 @@ class Scenario:
     after: float
     faults: tuple[Fault, ...]
     promises: tuple[Promise, ...]
+    workloads: tuple[ClientLoad, ...] = ()
     needs: tuple[str, ...] = ()
     modes: Mapping[str, Promised] = field(default_factory=dict)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there are any clients."""
+        return self.workload is not None or bool(self.workloads)
 
 
 def load(name_or_path: str | Path, *, cluster: Cluster | None = None) -> Scenario:
@@ -121,20 +133,22 @@ def parse(document: object, *, name: str, source: str, cluster: Cluster | None =
     """Validate a scenario that is already data. Raises ScenarioError with every problem found."""
     problems: list[Problem] = []
     table = Table.of(document, "", problems)
-    promises = {name: promise for name, promise in _promises(table.table("promises")).items() if promise is not None}
+    loads = workloads.named(table.table("workloads"), cluster)
+    brought: dict[str, Promise | None] = {load.name: Promise(load.name) for load in loads}
+    promises = brought | _promises(table.table("promises"), may_be_none=brought)
     modes = _modes(table.table("modes"))
     if cluster is not None:
-        changed = {**promises, **modes.get(cluster.patroni.synchronous_mode, {})}
-        promises, modes = {name: promise for name, promise in changed.items() if promise is not None}, {}
+        promises, modes = promises | dict(modes.get(cluster.patroni.synchronous_mode, {})), {}
     scenario = Scenario(
         name=table.text("name", default=name),
         description=table.text("description"),
         destructive=table.flag("destructive"),
-        workload=_workload(table.table("workload")) if table.has("workload") else None,
+        workload=workloads.basic(table.table("workload")) if table.has("workload") else None,
+        workloads=loads,
         before=table.number("before", default=0.0, largest=LONGEST_S),
         after=table.number("after", default=0.0, largest=LONGEST_S),
         faults=tuple(_fault(entry, cluster) for entry in table.tables("faults")),
-        promises=tuple(promises.values()),
+        promises=tuple(promise for promise in promises.values() if promise is not None),
         needs=table.words("needs"),
         modes=modes,
     )
@@ -157,7 +171,8 @@ def as_data(scenario: Scenario) -> dict[str, Any]:
         "name": scenario.name,
         "description": scenario.description,
         "destructive": scenario.destructive,
-        **({"workload": {key: getattr(workload, key) for key in workload.__slots__}} if workload else {}),
+        **({"workload": workload.as_data()} if workload else {}),
+        **({"workloads": {load.name: load.as_data() for load in scenario.workloads}} if scenario.workloads else {}),
         "before": scenario.before,
         "after": scenario.after,
         "faults": [
@@ -165,7 +180,9 @@ def as_data(scenario: Scenario) -> dict[str, Any]:
             | {"parameters": dict(fault.parameters)}
             for fault in scenario.faults
         ],
-        "promises": {promise.name: _given(promise) for promise in scenario.promises},
+        # A workload brings its promise, so one that was taken back has to be said.
+        "promises": dict.fromkeys(load.name for load in scenario.workloads)
+        | {promise.name: _given(promise) for promise in scenario.promises},
         **({"needs": list(scenario.needs)} if scenario.needs else {}),
         **({"modes": modes} if modes else {}),
     }
@@ -188,17 +205,6 @@ def _path_of(name_or_path: str | Path) -> Path:
     known = names()
     fix = closest(path.stem, known) + f"Known scenarios: {', '.join(known)}."
     raise ScenarioError("halab", [Problem("scenario", str(name_or_path), "is unknown", fix)])
-
-
-def _workload(table: Table) -> Workload:
-    workload = Workload(
-        writers=int(table.number("writers", whole=True, smallest=1, largest=MOST_CLIENTS)),
-        write_rate=table.number("write_rate", smallest=0.1, largest=1000),
-        readers=int(table.number("readers", whole=True, default=0, largest=MOST_CLIENTS)),
-        read_rate=table.number("read_rate", default=1.0, smallest=0.1, largest=1000),
-    )
-    table.refuse_unknown()
-    return workload
 
 
 def _fault(table: Table, cluster: Cluster | None) -> Fault:
@@ -229,20 +235,20 @@ def _modes(table: Table) -> dict[str, Promised]:
         # YAML 1.1 reads a bare on or off as a boolean.
         mode = {"True": "on", "False": "off"}.get(given, given)
         if mode in MODES:
-            modes[mode] = _promises(table.table(given), may_be_none=True)
+            modes[mode] = _promises(table.table(given), may_be_none=PROMISES)
         else:
             table.refuse(given, None, "is not a synchronous mode", f"Use one of {', '.join(MODES)}.")
     return modes
 
 
-def _promises(table: Table, *, may_be_none: bool = False) -> dict[str, Promise | None]:
+def _promises(table: Table, *, may_be_none: Collection[str]) -> dict[str, Promise | None]:
     found: dict[str, Promise | None] = {}
     for name, given in table.values.items():
         if name not in PROMISES:
             fix = closest(name, PROMISES) + f"Known promises: {', '.join(PROMISES)}."
             table.refuse(name, None, "is not a known promise", fix)
             continue
-        found[name] = None if given is None and may_be_none else _promise(name, table.table(name))
+        found[name] = None if given is None and name in may_be_none else _promise(name, table.table(name))
     return found
 
 
@@ -251,8 +257,8 @@ def _promise(name: str, table: Table) -> Promise:
     given = [word for word in allowed if table.has(word)]
     table.allow(*allowed)
     table.refuse_unknown()
-    if not allowed:
-        return Promise(name)
+    if not allowed or (not given and name in load_catalogue.NAMES):
+        return Promise(name)  # without a threshold of the scenario's, a workload's promise has its own
     if len(given) != 1:
         table.refuse(None, None, "needs exactly one threshold", f"Give one of: {', '.join(allowed)}.")
         return Promise(name)

@@ -1,151 +1,171 @@
-"""The clients of a running load, each in a thread of its own.
-
-Each client starts operations on a fixed grid of moments, whatever the server does: a moment that passes while an
-operation is still under way is skipped, not made up for in a burst. A client that could not reach a server waits
-`BACK_OFF_S`, as a connection pool does.
-"""
+"""A load under way: worker processes, whose records all go into the one history."""
 
 from __future__ import annotations
 
-import itertools
+import json
+import os
+import pickle
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
 
-from halab.clients.postgres import Connection, OperationFailed, Target
+from halab.clients.guard import BY_CALLBACK
 from halab.errors import HalabError
-from halab.history import Complete, Invoke, Record
-from halab.inventory import Cluster, Haproxy
-from halab.scenario import Workload
-from halab.waiting import next_on_grid
-from halab.workloads.append import OPERATION_WITHIN_S, Action, Append, Count
-from halab.workloads.suite import Suite
-from halab.workloads.tally import Tally
+from halab.waiting import Deadline
+from halab.workloads.plan import Plan
+from halab.workloads.routes import targets
+from halab.workloads.tally import Seen
+from halab.workloads.worker import JOIN_WITHIN_S, Share
 
-BACK_OFF_S = 0.5
-_JOIN_WITHIN_S = OPERATION_WITHIN_S + 3.0
+CHUNK_BYTES: Final = 1 << 16
+READY_WITHIN_S: Final = 20.0
+END_WITHIN_S: Final = JOIN_WITHIN_S + 5.0
 
 
 class LoadError(HalabError):
-    """A load cannot run against this cluster."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all clients of a load have in common."""
-
-    record: Callable[[Record], None]
-    tally: Tally
-    processes: int
-    stop: threading.Event = field(default_factory=threading.Event)
-    operations: Iterator[int] = field(default_factory=itertools.count)
+    """A load cannot go on: its operations would not be recorded."""
 
 
 class Load:
-    """A workload under way. Raises LoadError for a cluster without balancers: clients would have no address to use."""
+    """All clients of a plan.
 
-    def __init__(
-        self, cluster: Cluster, suite: Suite, workload: Workload, *, record: Callable[[Record], None], tally: Tally
-    ) -> None:
-        if cluster.haproxy is None:
-            raise LoadError(
-                f"{cluster.inventory}: group haproxy is empty, so clients have no address to use. Add a host to it."
-            )
-        self._shared = Shared(record, tally, processes=workload.writers + workload.readers)
-        actions: list[tuple[str, Action]] = [
-            (f"writer-{n}", Append(cluster, suite, writer=n)) for n in range(1, workload.writers + 1)
-        ]
-        actions += [(f"reader-{n}", Count(cluster, suite)) for n in range(1, workload.readers + 1)]
-        self._clients = [
-            Client(name, action, _targets(cluster, cluster.haproxy, suite, action, first=number), number, self._shared)
-            for number, (name, action) in enumerate(actions)
-        ]
-        self._rates = [workload.write_rate] * workload.writers + [workload.read_rate] * workload.readers
-        self._threads: list[threading.Thread] = []
+    `forward` is given whole lines of the history, the last without its end; `failed` is told why the load has ended.
+    """
+
+    def __init__(self, plan: Plan, *, forward: Callable[[bytes], None], failed: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._forward = forward
+        self._failed = failed
+        self._workers: list[_Worker] = []
+        self._stopping = threading.Event()
+
+    @property
+    def streams(self) -> int:
+        """Operation numbers of the clients leave 0 to `streams` - 2 when divided by this; the last rest is free."""
+        return self._plan.processes + 1
+
+    def prepare(self) -> None:
+        """Make every client ready. Raises LoadError, or RouteError for a route that the cluster does not have."""
+        plan = self._plan
+        for _, group, number in plan.members():
+            if number == 0 and group.route in ("write", "read"):
+                targets(plan.setting(group, number, BY_CALLBACK))
+        for number in range(plan.processes):
+            share = Share(plan, worker=number, workers=plan.processes, stride=self.streams)
+            self._workers.append(_Worker(share, self._forward, self._ended))
+        deadline = Deadline.after(READY_WITHIN_S)
+        for worker in self._workers:
+            if not worker.ready.wait(deadline.remaining_s):
+                self.stop()
+                raise LoadError(f"a process of the load was not ready within {READY_WITHIN_S:g} s")
 
     def start(self) -> None:
-        """Start every client; their first operations are spread over one period so that they never pulse together."""
-        started = time.monotonic()
-        for number, (client, rate) in enumerate(zip(self._clients, self._rates, strict=True)):
-            first = started + number / len(self._clients) / rate
-            thread = threading.Thread(target=client.run, args=(first, 1 / rate), name=client.name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        """Start every client, at one moment."""
+        start = time.monotonic()
+        for worker in self._workers:
+            worker.send(f"{start}\n".encode())
 
     def stop(self) -> None:
-        """Return when operations under way have ended, each at its own deadline at the latest."""
-        self._shared.stop.set()
-        until = time.monotonic() + _JOIN_WITHIN_S
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+        """Return when operations under way have ended, each at its own deadline at the latest, and are recorded."""
+        self._stopping.set()
+        deadline = Deadline.after(END_WITHIN_S)
+        for worker in self._workers:
+            worker.dismiss()
+        for worker in self._workers:
+            worker.wait(deadline)
+
+    def seen(self) -> Seen:
+        """What the clients have done so far."""
+        return Seen.of([worker.told for worker in self._workers if worker.told])
+
+    def _ended(self, code: int) -> None:
+        if not self._stopping.is_set():
+            self._failed(f"a process of the load ended by itself (exit code {code})")
 
 
-class Client:
-    """One client: a connection, an action, and a logical process that an unknown outcome retires."""
+class _Worker:
+    """One worker process, with the threads that read its pipes."""
 
-    def __init__(self, name: str, action: Action, targets: list[Target], process: int, shared: Shared) -> None:
-        self.name = name
-        self._action = action
-        self._process = process
-        self._shared = shared
-        self._targets = itertools.cycle(targets)
-        self._connection = Connection(next(self._targets))
-
-    def run(self, first: float, period_s: float) -> None:
-        """Operate until the load stops; `first` is of the monotonic clock, in seconds."""
-        due = first
-        stop = self._shared.stop
-        while not stop.wait(max(0.0, due - time.monotonic())):
-            if not self._operate() and stop.wait(BACK_OFF_S):
-                break
-            due = next_on_grid(due, period_s, now=time.monotonic())
-        self._connection.close()
-
-    def _operate(self) -> bool:
-        """One recorded operation; returns whether a server that could carry it out was reached."""
-        shared = self._shared
-        op = next(shared.operations)
-        value = self._action.next_value()
-        shared.record(
-            Invoke(
-                t=time.monotonic_ns(),
-                op=op,
-                process=self._process,
-                client=self.name,
-                endpoint=self._action.endpoint,
-                f=self._action.f,
-                value=value,
-            )
-        )
-        completion, reached = self._attempt(op, value)
-        shared.record(completion)
-        shared.tally.count(completion.type, write=value is not None)
-        return reached
-
-    def _attempt(self, op: int, value: int | None) -> tuple[Complete, bool]:
+    def __init__(self, share: Share, forward: Callable[[bytes], None], ended: Callable[[int], None]) -> None:
+        self.told: Mapping[str, Any] = {}
+        self.ready = threading.Event()
+        self._forward = forward
+        self._ended = ended
+        reading, writing = os.pipe()
         try:
-            return self._action.call(self._connection, op, value), True
-        except OperationFailed as error:
-            if error.outcome == "info":
-                self._process += self._shared.processes
-            if not error.reached:
-                self._connection.target = next(self._targets)
-            return Complete(t=time.monotonic_ns(), op=op, type=error.outcome, error=str(error)), error.reached
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "halab.workloads.worker", str(writing)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                pass_fds=(writing,),
+                env=_environment(),
+            )
+        except OSError as error:
+            os.close(reading)
+            raise LoadError(f"a process for clients cannot be started: {error}") from error
+        finally:
+            os.close(writing)
+        self._threads = [
+            threading.Thread(target=self._records, args=(reading,), name="records", daemon=True),
+            threading.Thread(target=self._tallies, name="tallies", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+        self.send(pickle.dumps(share))
+
+    def send(self, message: bytes) -> None:
+        """To its standard input. That it has ended is told by the thread that reads its records."""
+        try:
+            self._stdin.write(message)
+            self._stdin.flush()
+        except OSError:
+            pass
+
+    def dismiss(self) -> None:
+        try:
+            self._stdin.close()
+        except OSError:
+            pass
+
+    @property
+    def _stdin(self) -> Any:
+        return self._process.stdin
+
+    def wait(self, deadline: Deadline) -> None:
+        """Its end; a worker that does not come to it is killed, and its operations under way stay unknown."""
+        try:
+            self._process.wait(deadline.remaining_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for thread in self._threads:
+            thread.join(END_WITHIN_S)
+
+    def _records(self, reading: int) -> None:
+        """Whole lines only: what a killed worker left unfinished is no record."""
+        rest = b""
+        with open(reading, "rb", buffering=0) as pipe:
+            while chunk := pipe.read(CHUNK_BYTES):
+                lines, newline, rest = (rest + chunk).rpartition(b"\n")
+                if newline:
+                    self._forward(lines)
+        self._ended(self._process.wait())
+
+    def _tallies(self) -> None:
+        for line in self._process.stdout or ():
+            message = json.loads(line)
+            if "ready" in message:
+                self.ready.set()
+            else:
+                self.told = message
 
 
-def _targets(cluster: Cluster, haproxy: Haproxy, suite: Suite, action: Action, *, first: int) -> list[Target]:
-    """Every entry point, beginning with another one for each client."""
-    points = haproxy.entry_points
-    first %= len(points)
-    return [
-        Target(
-            address=address,
-            port=action.port(haproxy),
-            user=suite.name,
-            password=suite.password,
-            ca_file=cluster.tls.ca_file,
-            application=suite.application,
-        )
-        for address in points[first:] + points[:first]
-    ]
+def _environment() -> dict[str, str]:
+    """Ours, with the place from which we were imported, so that a worker is the same halab."""
+    source = str(Path(__file__).resolve().parents[2])
+    known = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([source, known] if known else [source])}

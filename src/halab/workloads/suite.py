@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from halab.clients.cluster import leader_connection
@@ -48,15 +49,17 @@ class Suite:
         return f"{self.name}.appends"
 
 
-def create(cluster: Cluster, suite: Suite) -> None:
-    """Make role, schema and table through the leader, and let replicas that stream catch up: readers use them at once.
+def create(cluster: Cluster, suite: Suite, tables: Iterable[str] = ()) -> None:
+    """Make role, schema and tables through the leader, and let replicas that stream catch up: readers use them at once.
+
+    `tables` are statements that make more than the basic load needs, with `{name}` for the schema.
 
     Raises NoLeader or OperationFailed; what was made so far is then dropped, by the next run if it cannot be now.
     """
     _, leader = leader_connection(cluster, application=suite.application)
     try:
         verifier = leader.encrypted_password(suite.name, suite.password, within_s=CHANGE_WITHIN_S)
-        for statement in _CREATE:
+        for statement in (*_CREATE, *tables, *_GRANT):
             leader.run(statement.format(name=suite.name, verifier=verifier), within_s=CHANGE_WITHIN_S)
         _wait_for_replicas(leader)
     except OperationFailed:
@@ -163,8 +166,11 @@ _CREATE = (
         timeline int NOT NULL DEFAULT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int,
         server inet DEFAULT inet_server_addr(),
         at timestamptz NOT NULL DEFAULT clock_timestamp())""",
+)
+_GRANT = (
     "GRANT USAGE ON SCHEMA {name} TO {name}",
-    "GRANT SELECT, INSERT ON {name}.appends TO {name}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {name} TO {name}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {name} TO {name}",
 )
 _NAMES = """
     SELECT nspname FROM pg_namespace WHERE nspname LIKE 'halab\\_%'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.checkers.handmade import CONTEXT, bounded, final, finals, history, look, write, writes
+from tests.unit.checkers.handmade import CONTEXT, bounded, final, finals, history, look, phase, write, writes
 
 from halab.checkers.lost_writes import check
 from halab.history import Record
@@ -27,11 +27,28 @@ def test_a_lost_row_is_told_with_where_it_was_acknowledged_and_what_was_promoted
     assert verdict.measured == 1
     assert verdict.witness == (
         "1 acknowledged writes are absent from pg2 (timeline 2): 11. Write 11 was acknowledged at +2.100 s by pg1 on "
-        "timeline 1 at LSN 0/5000; pg2 was first seen writable on timeline 2 at +20.004 s, LSN 0/4000, which is beyond "
-        "what was promoted."
+        "timeline 1 at LSN 0/5000; pg2 was first seen writable on timeline 2 at +20.004 s, LSN 0/4000. All of "
+        "them lie beyond what was promoted."
     )
     assert verdict.details["lost_by"] == {"pg1 timeline 1": 1}
     assert verdict.details["lost_examples"][0]["id"] == 11
+
+
+def test_a_lost_row_from_before_the_last_that_survived_is_told_apart() -> None:
+    rows = [write(number, number / 10, number / 10 + 0.01, lsn=f"0/{1000 + number}") for number in (1, 2, 3)]
+    promoted = look("pg2", 20, timeline=2, lsn="0/4000")
+    verdict = check(history(rows, promoted, finals([(1, 1), (3, 3)], primary="pg2", timeline=2)), CONTEXT)
+    assert verdict.witness.endswith("0 of them lie beyond what was promoted, 1 do not.")
+
+
+def test_rows_that_nobody_wrote_are_told_even_where_nothing_was_acknowledged() -> None:
+    assert check(history(finals([(7, 7)])), CONTEXT).status is Status.INVALID
+
+
+def test_a_row_that_was_acknowledged_while_nodes_were_read_is_not_called_lost() -> None:
+    late = write(11, 61.0, 61.2)
+    read = [phase("final-start", 61.1), *finals([(1, 10)])]
+    assert check(history(TEN, late, read), CONTEXT).status is Status.UNKNOWN
 
 
 def test_a_loss_within_the_threshold_is_kept_and_still_told() -> None:

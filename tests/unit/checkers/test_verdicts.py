@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from tests.unit.checkers.handmade import (
@@ -58,6 +59,9 @@ CASES = (
     Case("write_outage", VALID, "no write was acknowledged for 22.100 s, from +9.901 s", MOVED),
     Case("write_outage", INVALID, "(pg2, timeline 2)", MOVED, bounded("write_outage", "<", 22)),
     Case("write_outage", UNKNOWN, "No write was acknowledged in the whole run", (FAULT,)),
+    Case("availability", VALID, "Route write was without an acknowledgement for 22.100 s from +9.901 s", MOVED),
+    Case("availability", INVALID, "Operations that succeeded: write", MOVED, bounded("availability", "<", 22)),
+    Case("availability", UNKNOWN, "there was no service to miss", (FAULT,)),
     Case("lost_writes", VALID, "All 10 acknowledged writes are on pg1", (writes(0, 1), finals([(1, 10)]))),
     Case("lost_writes", INVALID, "absent from pg1 (timeline 1): 10", (writes(0, 1), finals([(1, 9)]))),
     Case("lost_writes", UNKNOWN, "There is no final read of a primary", (writes(0, 1),)),
@@ -140,8 +144,15 @@ def test_verdict_and_witness(case: Case) -> None:
 
 def test_no_checker_is_left_out() -> None:
     """A fault that did not act says nothing of the cluster, so that one checker is never INVALID."""
-    wanted = {(name, status) for name in CHECKERS for status in Status} - {("fault_acted", INVALID)}
+    basic = [name for name, (promise, _) in CHECKERS.items() if not promise.workload]
+    wanted = {(name, status) for name in basic for status in Status} - {("fault_acted", INVALID)}
     assert {(case.promise, case.status) for case in CASES} == wanted
+
+
+@pytest.mark.parametrize("name", [name for name, (promise, _) in CHECKERS.items() if promise.workload])
+def test_checkers_of_workloads_have_their_own_histories(name: str) -> None:
+    said = Path(__file__).with_name(f"test_{name}.py").read_text()
+    assert {status for status in Status if f"Status.{status}" in said} == set(Status)
 
 
 @pytest.mark.parametrize("name", ["rejoined", "redis_failover", "redis_agrees", "write_outage"])

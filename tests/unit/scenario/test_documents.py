@@ -9,6 +9,7 @@ from halab.checkers import Promise
 from halab.inventory import repository
 from halab.promises import CHECKERS
 from halab.scenario import catalogue
+from halab.workloads import catalogue as catalogue_of_workloads
 
 
 def section(document: str, title: str) -> str:
@@ -31,12 +32,25 @@ def test_every_scenario_has_its_row() -> None:
 def test_every_promise_has_its_row_and_its_comparisons() -> None:
     text = section("scenarios.md", "Writing one")
     rows = [name for names in first_cells(text) for name in names]
-    assert sorted(rows) == sorted(CHECKERS)
+    assert sorted(rows) == sorted(name for name, (promise, _) in CHECKERS.items() if not promise.workload)
     for line in text.splitlines():
         for name in re.findall(r"`([^`]+)`", line.split("|")[1]) if line.startswith("| `") else ():
             promise: Promise = CHECKERS[name][0]
             words = re.sub(r"\(.*\)", "", line.split("|")[2]).replace(",", " ").split()
             assert set(words) == set(promise.words), f"{name}: the document says {words}"
+
+
+def test_every_workload_has_its_row_with_its_routes_parameters_and_thresholds() -> None:
+    text = section("workloads.md", "The workloads")
+    assert [name for names in first_cells(text) for name in names] == sorted(catalogue_of_workloads.NAMES)
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            name, _, routes, parameters, promise = (cell.strip(" `") for cell in line.strip("|").split("|"))
+            workload = catalogue_of_workloads.workload(name)
+            assert routes.split(", ") == list(workload.routes)
+            assert [word for word in parameters.split(", ") if word] == list(workload.parameters)
+            words = re.findall(r"\((.*)\)", promise)
+            assert set(words[0].split(", ") if words else ()) == set(CHECKERS[name][0].words)
 
 
 def test_every_fault_is_in_the_table_or_in_the_sentence_below_it() -> None:

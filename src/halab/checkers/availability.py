@@ -1,0 +1,122 @@
+"""How long each route was without service, how much of what was asked succeeded, and how long answers took.
+
+A route is what clients of one kind use: `write` and `read` of the basic load, and every other workload by its name and
+way. It is without service from one acknowledgement to the next, of whichever client. Faults divide the load into
+before the first, during (to the last that was verified to be gone) and after; latencies are of acknowledged operations.
+Where the outage of writes is a failover it is split as in `write_outage`; redundancy is restored when every replica
+that a fault hit streams again, as `rejoined` measures it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from halab.checkers import rejoined, write_outage
+from halab.checkers.context import Context, Promise
+from halab.checkers.evidence import fault_lives, load_window, words
+from halab.history import History, Operation
+from halab.verdict import Bound, Comparison, Verdict
+
+PROMISE: Final = Promise(
+    name="availability",
+    title="Longest time without service on any route",
+    unit="s",
+    default=Bound(Comparison.LESS, 30),
+    words=("below", "at_most", "within"),
+    needs_load=True,
+    proof_stands=False,
+)
+PERCENTILES: Final = (50, 95, 99)
+SECOND: Final = 1e9
+MILLISECOND: Final = 1e6
+
+
+def check(history: History, context: Context) -> Verdict:
+    """The longest gap of any route from the first fault on, or of the whole load where there was none."""
+    window = load_window(history)
+    routes = _routes(history)
+    if window is None or not routes:
+        return PROMISE.unknown(context, "The load never started, so there was no service to miss.")
+    phases = _phases(history, window)
+    told = {route: _route(history, operations, window, phases) for route, operations in routes.items()}
+    silent = [route for route, found in told.items() if not found["ok"]]
+    details: dict[str, Any] = {"routes": told, "redundancy_restored_s": _redundancy(history, context)}
+    if "write" in told:
+        details["write_split"] = write_outage.check(history, context).details.get("split")
+    if silent:
+        return PROMISE.unknown(context, f"Nothing was ever acknowledged on route {', '.join(silent)}.", details)
+    worst = max(told, key=lambda route: float(told[route]["longest_s"]))
+    found = told[worst]
+    shares = ", ".join(f"{route} {each['succeeded_percent']:.2f} %" for route, each in told.items())
+    witness = (
+        f"Route {worst} was without an acknowledgement for {found['longest_s']:.3f} s from {found['from_s']:+.3f} s. "
+        f"Operations that succeeded: {shares}."
+    )
+    return PROMISE.judge(context, float(found["longest_s"]), witness, details)
+
+
+def _routes(history: History) -> dict[str, list[Operation]]:
+    routes: dict[str, list[Operation]] = {}
+    for name, operations in (("", history.operations), *history.workloads.items()):
+        for operation in operations:
+            if not operation.invoke.client.startswith("resolver-"):
+                routes.setdefault(f"{name} {operation.invoke.endpoint}".strip(), []).append(operation)
+    return routes
+
+
+def _phases(history: History, window: tuple[int, int]) -> dict[str, tuple[int, int]]:
+    """Without a fault all of the load is before."""
+    lives = [life for life in fault_lives(history) if life.started is not None]
+    first = min((life.started or window[1] for life in lives), default=window[1])
+    over = [event.t for life in lives for event in life.events if event.event in ("healed", "gone")]
+    last = max(over, default=window[1]) if lives else window[1]
+    return {"before": (window[0], first), "during": (first, last), "after": (last, window[1])}
+
+
+def _route(
+    history: History, operations: Sequence[Operation], window: tuple[int, int], phases: dict[str, tuple[int, int]]
+) -> dict[str, Any]:
+    ok = [
+        (operation.invoke.t, operation.complete.t)
+        for operation in operations
+        if operation.complete is not None and operation.complete.type == "ok"
+    ]
+    begun, ended = (np.array(column, dtype=np.int64) for column in (zip(*ok, strict=True) if ok else ((), ())))
+    since = phases["during"][0] if phases["during"][0] < window[1] else window[0]
+    start, end = _longest(np.sort(ended), since, window)
+    return {
+        "operations": len(operations),
+        "ok": len(ok),
+        "succeeded_percent": round(100 * len(ok) / len(operations), 3),
+        "longest_s": round((end - start) / SECOND, 6),
+        "from_s": round(history.seconds(start), 6),
+        "until": words(history, end) if end < window[1] else "the end of the load",
+        "latency_ms": {
+            phase: _percentiles((ended - begun)[(begun >= low) & (begun < high)])
+            for phase, (low, high) in phases.items()
+        },
+    }
+
+
+def _longest(acks: np.ndarray[Any, np.dtype[np.int64]], since: int, window: tuple[int, int]) -> tuple[int, int]:
+    """The longest gap between neighbours, or to an end of the load, of those that end after `since`."""
+    inside = acks[(acks >= window[0]) & (acks <= window[1])]
+    edges = np.concatenate(([window[0]], inside, [window[1]]))
+    gaps = np.where(edges[1:] > since, np.diff(edges), -1)
+    at = int(np.argmax(gaps))
+    return int(edges[at]), int(edges[at + 1])
+
+
+def _percentiles(latencies: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, float] | None:
+    if not len(latencies):
+        return None
+    found = np.percentile(latencies, PERCENTILES) / MILLISECOND
+    return {f"p{name}": round(float(value), 3) for name, value in zip(PERCENTILES, found, strict=True)}
+
+
+def _redundancy(history: History, context: Context) -> float | None:
+    """Seconds, where a fault hit a PostgreSQL node and it came back."""
+    return rejoined.check(history, context).measured

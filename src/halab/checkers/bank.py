@@ -1,0 +1,49 @@
+"""Money is neither made nor lost, whatever snapshot is read: transfers and balances of the workload bank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from halab.checkers.context import Context
+from halab.checkers.findings import common, judged, promise_of, teller
+from halab.consistency import bank
+from halab.history import History, Operation
+from halab.verdict import Verdict
+
+PROMISE: Final = promise_of("bank", "Money is neither made nor lost")
+
+
+def check(history: History, context: Context) -> Verdict:
+    """Every read adds up, and acknowledged transfers, with unknown ones or without, explain the final balances."""
+    planned = context.workloads.get(PROMISE.name)
+    if planned is None:
+        return PROMISE.unknown(context, "The scenario has no workload bank.")
+    operations = history.workloads.get(PROMISE.name, ())
+    accounts, opening = int(planned.parameters["accounts"]), int(planned.parameters["opening"])
+    finals = [
+        _read(operation) for operation in operations if operation.invoke.f == "final" and operation.outcome == "ok"
+    ]
+    finding = bank.check(
+        [_transfer(operation) for operation in operations if operation.invoke.f == "transfer"],
+        [_read(operation) for operation in operations if operation.invoke.f == "read" and operation.outcome == "ok"],
+        opening=dict.fromkeys(range(accounts), opening),
+        final=finals[0] if finals else None,
+        tell=teller(history, operations),
+    )
+    unproven = (
+        "" if finals else "The balances could not be read after the load, so that a lost transfer would not show."
+    )
+    return judged(PROMISE, context, finding, unproven=unproven)
+
+
+def _transfer(operation: Operation) -> bank.Transfer:
+    asked: Any = operation.invoke.value
+    return bank.Transfer(
+        **common(operation), source=int(asked["from"]), target=int(asked["to"]), amount=int(asked["amount"])
+    )
+
+
+def _read(operation: Operation) -> bank.Read:
+    balances: Iterable[Any] = operation.complete.value if operation.complete is not None else ()  # type: ignore[assignment]
+    return bank.Read(**common(operation), balances={int(account): int(balance) for account, balance in balances})

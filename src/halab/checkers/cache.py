@@ -1,0 +1,114 @@
+"""How stale a cache in front of PostgreSQL was, and that its absence was nobody's error: the workload cache."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from halab.checkers.context import EXAMPLES, Context, PlannedWorkload, Promise
+from halab.checkers.findings import common, teller
+from halab.consistency import staleness
+from halab.consistency.columns import NOTHING
+from halab.consistency.finding import Finding
+from halab.consistency.operation import VersionRead, VersionWrite
+from halab.history import History, Operation
+from halab.verdict import Bound, Comparison, Status, Verdict
+
+PROMISE: Final = Promise(
+    name="cache",
+    title="How stale what the cache returned was",
+    unit="s",
+    default=Bound(Comparison.AT_MOST, 2),
+    words=("within", "below", "at_most"),
+    needs_load=True,
+    workload="cache",
+)
+
+
+def check(history: History, context: Context) -> Verdict:
+    """The age of the stalest read, by default at most the time to live; what nobody wrote must not be read at all."""
+    planned = context.workloads.get(PROMISE.name)
+    if planned is None:
+        return PROMISE.unknown(context, "The scenario has no workload cache.")
+    context = _bounded(context, planned)
+    bound = PROMISE.bound(context)
+    operations = history.workloads.get(PROMISE.name, ())
+    finals = _of(operations, "final")
+    finding = staleness.check(
+        [_read(each) for each in _of(operations, "read")] + [read for each in finals for read in _rows(each)],
+        [_write(each) for each in _of(operations, "write")],
+        bound_s=bound.threshold,
+        order="time",
+        tell=teller(history, operations),
+    )
+    return _judged(context, finding, _sources(operations), resolved=any(each.outcome == "ok" for each in finals))
+
+
+def _judged(context: Context, finding: Finding, sources: Counter[str], *, resolved: bool) -> Verdict:
+    details = {
+        "judged": finding.judged,
+        **finding.details,
+        "answered_by_cache": sources["cache"],
+        "misses": sources["miss"],
+        "cache_away": sources["away"],
+        "witnesses": [{"name": each.name, "words": each.words} for each in finding.anomalies[:EXAMPLES]],
+    }
+    worst = float(finding.details.get("worst_s", 0.0))
+    if finding.status is Status.INVALID:
+        return PROMISE.broken(context, worst, finding.words, details)
+    if finding.status is Status.UNKNOWN:
+        return PROMISE.unknown(context, finding.words, details)
+    counts = f"gave {sources['cache']} answers, lacked {sources['miss']} and was away for {sources['away']}"
+    served = f"The cache {counts}."
+    if not sources["cache"]:
+        return PROMISE.unknown(context, f"No read was answered by the cache. {served}", details, worst)
+    if not resolved:
+        return PROMISE.unknown(context, f"The rows could not be read after the load. {served}", details, worst)
+    return PROMISE.judge(context, worst, f"{finding.words} {served}", details)
+
+
+def _bounded(context: Context, planned: PlannedWorkload) -> Context:
+    """The context with the threshold that follows from the time to live, where the scenario has none of its own."""
+    if PROMISE.name in context.bounds:
+        return context
+    allowed = float(planned.parameters["ttl"]) + float(planned.parameters["clock_error"])
+    return replace(context, bounds={**context.bounds, PROMISE.name: Bound(Comparison.AT_MOST, allowed)})
+
+
+def _of(operations: Sequence[Operation], f: str) -> list[Operation]:
+    return [operation for operation in operations if operation.invoke.f == f]
+
+
+def _sources(operations: Sequence[Operation]) -> Counter[str]:
+    """By whom reads were answered: the cache, or the database because it had a miss, or was away."""
+    found: Counter[str] = Counter()
+    for operation in _of(operations, "read"):
+        extra = operation.complete.extra if operation.complete is not None else None
+        if extra is not None and operation.outcome == "ok":
+            found["cache" if extra.get("source") == "cache" else str(extra.get("cache"))] += 1
+    return found
+
+
+def _read(operation: Operation) -> VersionRead:
+    value: Any = operation.complete.value if operation.complete is not None and operation.outcome == "ok" else None
+    return _version(operation, operation.invoke.key, value)
+
+
+def _rows(operation: Operation) -> list[VersionRead]:
+    """The final read, of the database, as one read of each row."""
+    rows: Any = operation.complete.value if operation.complete is not None and operation.outcome == "ok" else ()
+    return [_version(operation, key, value) for key, value in rows]
+
+
+def _version(operation: Operation, key: Any, value: Any) -> VersionRead:
+    """Rows hold 0 before the first write."""
+    base = common(operation)
+    return VersionRead(**base, session=base["process"], key=int(key), version=int(value) if value else NOTHING)
+
+
+def _write(operation: Operation) -> VersionWrite:
+    asked: Any = operation.invoke
+    base = common(operation)
+    return VersionWrite(**base, session=base["process"], key=int(asked.key), version=int(asked.value))

@@ -1,0 +1,39 @@
+"""Nothing that was counted is forgotten, or counted twice: increments and reads of the workload counter."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from halab.checkers.context import Context
+from halab.checkers.findings import common, judged, promise_of, teller
+from halab.consistency import counter
+from halab.history import History, Operation
+from halab.verdict import Verdict
+
+PROMISE: Final = promise_of("counter", "The counter counts every increment once")
+
+
+def check(history: History, context: Context) -> Verdict:
+    """Every value, read or answered to an increment, is one that the counter can have had at that time."""
+    if PROMISE.name not in context.workloads:
+        return PROMISE.unknown(context, "The scenario has no workload counter.")
+    operations = history.workloads.get(PROMISE.name, ())
+    heard = [operation for operation in operations if operation.outcome == "ok"]
+    finals = [_read(operation) for operation in heard if operation.invoke.f == "final"]
+    finding = counter.check(
+        [
+            counter.Increment(**common(operation), delta=1)
+            for operation in operations
+            if operation.invoke.f == "increment"
+        ],
+        [_read(operation) for operation in heard if operation.invoke.f != "final"],
+        final=finals[0] if finals else None,
+        tell=teller(history, operations),
+    )
+    unproven = "" if finals else "The counter could not be read after the load, so that a lost increment may not show."
+    return judged(PROMISE, context, finding, unproven=unproven)
+
+
+def _read(operation: Operation) -> counter.Read:
+    value: Any = operation.complete.value if operation.complete is not None else None
+    return counter.Read(**common(operation), value=int(value))

@@ -1,0 +1,173 @@
+"""Registers in etcd are linearizable, and revisions bear witness to it: operations of the workload etcd_register.
+
+The search for an order (halab.consistency.linearizable) takes nobody's word for anything but values. Revisions say more
+in less time: which write a value is of, and what had been written when it was read.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from halab.checkers.context import Context
+from halab.checkers.etcd_revisions import add, extra, ordered, revision, together
+from halab.checkers.findings import common, judged, promise_of, teller
+from halab.consistency import linearizable
+from halab.consistency.call import Call
+from halab.consistency.finding import Finding, Tell
+from halab.consistency.models import Register
+from halab.consistency.operation import Evidence
+from halab.history import History, Operation
+from halab.verdict import Verdict
+
+PROMISE: Final = promise_of("etcd_register", "Registers in etcd are linearizable")
+
+
+def check(history: History, context: Context) -> Verdict:
+    """Every operation happened at one moment between its invocation and its answer, and revisions tell the same."""
+    if PROMISE.name not in context.workloads:
+        return PROMISE.unknown(context, "The scenario has no workload etcd_register.")
+    operations = history.workloads.get(PROMISE.name, ())
+    tell = teller(history, operations)
+    acknowledged = [operation for operation in operations if operation.outcome == "ok"]
+    finals = [operation for operation in acknowledged if operation.invoke.f == "final"]
+    finding = together(
+        {
+            "order": linearizable.check([*_calls(operations)], model=Register(), tell=tell),
+            "real_time": ordered(acknowledged, _wrote, tell),
+            "versions": _versions(acknowledged, tell),
+        }
+    )
+    unproven = "" if finals else "The keys could not be read after the load, so that a lost write would not show."
+    return judged(PROMISE, context, finding, unproven=unproven)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    """A value of a key as an operation met it; None and revision 0 where the key was absent."""
+
+    operation: Operation
+    key: str
+    value: int | None
+    mod_revision: int
+
+    @property
+    def at(self) -> int:
+        """The revision of the store when it was met."""
+        return revision(self.operation)
+
+
+@dataclass(slots=True)
+class _Written:
+    """Writes by revision; those of a key in order."""
+
+    by_revision: dict[int, tuple[str, int]] = field(default_factory=dict)
+    operations: dict[int, Operation] = field(default_factory=dict)
+    of_key: dict[str, list[int]] = field(default_factory=dict)
+
+    def newest(self, key: str, at: int) -> int:
+        """The last acknowledged write of a key up to a revision; 0 where there is none."""
+        made = self.of_key.get(key, [])
+        found = bisect_right(made, at)
+        return made[found - 1] if found else 0
+
+
+def _versions(acknowledged: Sequence[Operation], tell: Tell) -> Finding:
+    """Whether every value that was met is that of the revision it is said to be of, and the newest at the time."""
+    evidence, written = Evidence(), _Written()
+    for operation in acknowledged:
+        if _wrote(operation):
+            _add(operation, written, evidence, tell)
+    for made in written.of_key.values():
+        made.sort()
+    learned = dict(written.by_revision)
+    sightings = [sighting for operation in acknowledged for sighting in _sightings(operation, written.of_key)]
+    for sighting in sightings:
+        _judge(sighting, written, learned, evidence, tell)
+    return evidence.conclude(
+        judged=len(acknowledged),
+        kept=f"{len(sightings)} values that were met are those of their revisions.",
+        doubts=() if sightings else ["No value was ever read."],
+    )
+
+
+def _add(operation: Operation, written: _Written, evidence: Evidence, tell: Tell) -> None:
+    made, key = revision(operation), str(operation.invoke.key)
+    if made in written.operations:
+        other = written.operations[made]
+        words = f"{tell(operation.invoke.op)} made revision {made}, and so did {tell(other.invoke.op)}."
+        add(evidence, "revision-twice", words, operation, other)
+    asked: Any = operation.invoke.value
+    written.operations[made] = operation
+    written.by_revision[made] = (key, int(asked[1] if operation.invoke.f == "cas" else asked))
+    written.of_key.setdefault(key, []).append(made)
+
+
+def _judge(
+    sighting: _Sighting, written: _Written, learned: dict[int, tuple[str, int]], evidence: Evidence, tell: Tell
+) -> None:
+    operation, made = sighting.operation, sighting.mod_revision
+
+    def met(name: str, what: str, *others: Operation) -> None:
+        add(evidence, name, f"{tell(operation.invoke.op)} met {what}.", operation, *others)
+
+    newest = written.newest(sighting.key, sighting.at)
+    if newest > made:
+        maker = written.operations[newest]
+        what = f"revision {made} of key {sighting.key}" if made else f"no key {sighting.key}"
+        after = f"after revision {newest} of {tell(maker.invoke.op)}"
+        met("stale-version", f"{what} at revision {sighting.at}, {after}", maker)
+    if made > sighting.at:
+        met("revision-ahead", f"revision {made} when the store was at {sighting.at}")
+    if sighting.value is not None:
+        known = learned.setdefault(made, (sighting.key, sighting.value))
+        if known != (sighting.key, sighting.value):
+            makers = (written.operations[made],) if made in written.operations else ()
+            is_of = f"that is {known[1]} of key {known[0]}"
+            met("wrong-version", f"{sighting.value} as revision {made} of key {sighting.key}; {is_of}", *makers)
+    asked: Any = operation.invoke.value
+    if operation.invoke.f == "cas" and asked[0] == sighting.value:
+        met("refused-match", "what it expected, and was refused")
+
+
+def _sightings(operation: Operation, keys: Iterable[str]) -> Iterator[_Sighting]:
+    value: Any = operation.complete.value if operation.complete is not None else None
+    if operation.invoke.f == "final":
+        for key in {**dict.fromkeys(keys), **value}:
+            met, made = value.get(key, (None, 0))
+            yield _Sighting(operation, key, met, made)
+    elif operation.invoke.f != "put" and not _wrote(operation):
+        met = value["met"] if operation.invoke.f == "cas" else value
+        yield _Sighting(operation, str(operation.invoke.key), met, extra(operation).get("mod_revision") or 0)
+
+
+def _wrote(operation: Operation) -> bool:
+    value: Any = operation.complete.value if operation.complete is not None else None
+    return operation.invoke.f == "put" or (operation.invoke.f == "cas" and bool(value["swapped"]))
+
+
+def _calls(operations: Sequence[Operation]) -> Iterator[Call]:
+    """A compare-and-set that was refused met another value, and so is a read of that."""
+    keys = {str(operation.invoke.key) for operation in operations if operation.invoke.key is not None}
+    for operation in operations:
+        what, asked = common(operation), operation.invoke.value
+        value: Any = operation.complete.value if operation.complete is not None else None
+        done, key = operation.outcome == "ok", str(operation.invoke.key)
+        if operation.invoke.f == "final":
+            for each in keys if done else ():
+                yield Call(**what, key=each, f="read", result=value[each][0] if each in value else None)
+        elif operation.invoke.f == "put":
+            yield Call(**what, key=key, f="write", argument=asked)
+        elif operation.invoke.f == "get":
+            yield Call(**what, key=key, f="read", result=value)
+        elif done and not value["swapped"]:
+            yield Call(**what, key=key, f="read", result=value["met"])
+        else:
+            yield Call(**what, key=key, f="cas", argument=_pair(asked), result=True if done else None)
+
+
+def _pair(asked: Any) -> tuple[int | None, int]:
+    expected, new = asked
+    return expected, new

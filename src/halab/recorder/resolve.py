@@ -1,0 +1,31 @@
+"""After the load every workload's resolver reads back what was written: what was unknown is then seen, or it is not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+from halab.clients.guard import BY_CALLBACK
+from halab.history import Record
+from halab.waiting import Deadline
+from halab.workloads.catalogue import workload
+from halab.workloads.client import Client, Shared
+from halab.workloads.plan import Plan
+from halab.workloads.tally import Tally
+
+
+def resolve(plan: Plan, record: Callable[[Record], None], *, stream: int, deadline: Deadline) -> int:
+    """Read, as clients do, until all was read or time is up; returns how much could not be.
+
+    Operation numbers are those that leave `stream` - 1 when divided by it.
+    """
+    shared = Shared(record, Tally(), processes=-len(plan.groups), operations=itertools.count(stream - 1, stream))
+    missed = 0
+    for process, group in enumerate(plan.groups):
+        resolver = None if group.workload is None else workload(group.workload).resolver
+        if resolver is not None:
+            actor = resolver(plan.setting(group, 0, BY_CALLBACK))
+            # Processes of clients count up from 0; these count down.
+            client = Client(f"resolver-{group.client}", actor, -1 - process, shared, workload=group.workload)
+            missed += client.finish(deadline)
+    return missed

@@ -1,0 +1,75 @@
+"""One client of a workload: what it does next, and what it was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from halab.clients.guard import Guard
+from halab.history import Json
+from halab.inventory import Cluster
+from halab.workloads.suite import Suite
+
+OPERATION_WITHIN_S: Final = 2.0
+"""The deadline of every operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a client asks for: the invocation of an operation."""
+
+    f: str
+    key: Json = None
+    value: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An acknowledgement: what was returned, and by whom; the names are those of a history's completion."""
+
+    value: Json = None
+    server: str | None = None
+    pid: int | None = None
+    timeline: int | None = None
+    lsn: str | None = None
+    in_recovery: bool | None = None
+    extra: Mapping[str, Any] | None = None
+
+
+class Actor(Protocol):
+    """One client. Used by one thread."""
+
+    @property
+    def endpoint(self) -> str:
+        """By which way its next call goes, as histories name it."""
+
+    def next(self) -> Call | None:
+        """The next operation; None when there is nothing left to do."""
+
+    def call(self, call: Call) -> Answer:
+        """Do it once, within OPERATION_WITHIN_S. Raises OperationFailed, with the outcome."""
+
+    def elsewhere(self) -> None:
+        """No server that could have done it was reached: use the next entry point."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Whose client it is: number `number` of `clients`, counted from 0.
+
+    `route` is one of the workload's, `parameters` are the workload's own with defaults filled in. `seed` is of the run:
+    with `number` it decides everything that is drawn by chance. `guard` is for connections to PostgreSQL.
+    """
+
+    cluster: Cluster
+    suite: Suite
+    number: int
+    clients: int
+    rate: float
+    route: str
+    parameters: Mapping[str, Any]
+    seed: int
+    guard: Guard

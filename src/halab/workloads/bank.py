@@ -1,0 +1,100 @@
+"""Bank: transfers between accounts in transactions of two updates, and reads of all balances at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any, Final
+
+from halab.clients.postgres import OperationFailed
+from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
+from halab.workloads.catalogue import Parameter, Workload
+from halab.workloads.routes import WHO, WRITE, SqlActor
+
+TRANSFER: Final = "transfer"
+READ: Final = "read"
+LARGEST: Final = 5
+SHARE_OF_READS: Final = 0.3
+
+
+class Bank(SqlActor):
+    """Moves money, and sometimes counts it. A transfer that an account cannot afford fails."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._chance = Random(f"{setting.seed} bank {setting.number}")  # noqa: S311 (repeatable, not secret)
+        self._accounts = range(setting.parameters["accounts"])
+        table = f"{setting.suite.name}.accounts"
+        self._update = _UPDATE.format(table=table, who=WHO)
+        self._balances = _BALANCES.format(table=table, who=WHO)
+        self._begin = f"BEGIN ISOLATION LEVEL {setting.parameters['isolation']}"
+
+    def next(self) -> Call | None:
+        if self._chance.random() < SHARE_OF_READS:
+            return Call(READ)
+        source, target = self._chance.sample(self._accounts, 2)
+        return Call(TRANSFER, value={"from": source, "to": target, "amount": self._chance.randint(1, LARGEST)})
+
+    def call(self, call: Call) -> Answer:
+        if call.f == READ:
+            return self._read()
+        asked: Any = call.value
+        moves = sorted([(asked["from"], -asked["amount"]), (asked["to"], asked["amount"])])
+        with self.connection.transaction(self._begin, within_s=OPERATION_WITHIN_S) as execute:
+            # In the order of accounts, whoever pays: two transfers that cross would else wait for each other.
+            for account, amount in moves:
+                [(*who, balance)] = execute(self._update, (amount, account))
+                if balance < 0:
+                    raise OperationFailed("fail", "insufficient", f"account {account} has too little", reached=True)
+        return self.answered(asked, tuple(who))
+
+    def _read(self) -> Answer:
+        [(*who, balances)] = self.connection.run(self._balances, within_s=OPERATION_WITHIN_S)
+        return self.answered(balances, tuple(who))
+
+
+class FinalRead(Bank):
+    """Counts the money once."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._left = [Call("final")]
+
+    def next(self) -> Call | None:
+        return self._left.pop() if self._left else None
+
+    def call(self, call: Call) -> Answer:  # noqa: ARG002 (there is one)
+        return self._read()
+
+
+_UPDATE: Final = "UPDATE {table} SET balance = balance + %s WHERE id = %s RETURNING {who}, balance"
+_BALANCES: Final = "SELECT {who}, (SELECT json_agg(json_build_array(id, balance) ORDER BY id) FROM {table})"
+
+
+def _tables(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    last, opening = parameters["accounts"] - 1, parameters["opening"]
+    return (
+        "CREATE TABLE {name}.accounts (id int PRIMARY KEY, balance bigint NOT NULL)",
+        f"INSERT INTO {{name}}.accounts SELECT id, {opening} FROM generate_series(0, {last}) AS id",  # noqa: S608
+    )
+
+
+WORKLOAD: Final = Workload(
+    name="bank",
+    words="moves money between accounts in transactions, and counts it",
+    kinds=(TRANSFER, READ),
+    writes=(TRANSFER,),
+    routes=WRITE,
+    actor=Bank,
+    resolver=FinalRead,
+    tables=_tables,
+    parameters={
+        "accounts": Parameter(words="how many accounts there are", default=8, smallest=2, largest=1000),
+        "opening": Parameter(words="what each has at first", default=100, smallest=0, largest=1e9),
+        "isolation": Parameter(
+            words="of transfers",
+            default="read committed",
+            choices=("read committed", "repeatable read", "serializable"),
+        ),
+    },
+)

@@ -1,0 +1,73 @@
+"""Counter: one row that clients count up, one at a time, and read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any, Final
+
+from halab.clients.postgres import OperationFailed
+from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
+from halab.workloads.catalogue import Workload
+from halab.workloads.primary import FINAL, PrimaryActor, at_primary
+from halab.workloads.routes import WHO, WRITE
+
+INCREMENT: Final = "increment"
+READ: Final = "read"
+SHARE_OF_READS: Final = 0.3
+
+
+class Counter(PrimaryActor):
+    """Adds one, which answers with what it has counted to, or reads."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._chance = Random(f"{setting.seed} counter {setting.number}")  # noqa: S311 (repeatable, not secret)
+        table = f"{setting.suite.name}.counters"
+        self._increment, self._read = (each.format(table=table, who=WHO) for each in (_INCREMENT, _READ))
+
+    def next(self) -> Call | None:
+        return Call(READ if self._chance.random() < SHARE_OF_READS else INCREMENT)
+
+    def call(self, call: Call) -> Answer:
+        statement = self._increment if call.f == INCREMENT else self._read
+        with self.of_primary():
+            rows = self.connection.run(statement, within_s=OPERATION_WITHIN_S)
+        if not rows:
+            raise OperationFailed("fail", "no-row", "the counter is not there", reached=True)
+        [(*who, value)] = rows
+        return self.answered(value, tuple(who))
+
+
+class FinalRead(Counter):
+    """Reads once."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(at_primary(setting))
+        self._left = [Call(FINAL)]
+
+    def next(self) -> Call | None:
+        return self._left.pop() if self._left else None
+
+
+_INCREMENT: Final = "UPDATE {table} SET value = value + 1 WHERE id = 0 RETURNING {who}, value"
+_READ: Final = "SELECT {who}, value FROM {table} WHERE id = 0"
+
+
+def _tables(parameters: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG001 (of the catalogue)
+    return (
+        "CREATE TABLE {name}.counters (id int PRIMARY KEY, value bigint NOT NULL)",
+        "INSERT INTO {name}.counters VALUES (0, 0)",
+    )
+
+
+WORKLOAD: Final = Workload(
+    name="counter",
+    words="counts a row up and reads it",
+    kinds=(INCREMENT, READ),
+    writes=(INCREMENT,),
+    routes=WRITE,
+    actor=Counter,
+    resolver=FinalRead,
+    tables=_tables,
+)

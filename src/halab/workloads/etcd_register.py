@@ -1,0 +1,120 @@
+"""Registers in etcd: keys that clients put, read, and change by compare-and-set in a transaction.
+
+A key is retired after about `per_key` operations, so that its history stays short enough to be judged. When that is, is
+drawn for each key and known to all clients, which so work on the same few keys at about the same time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import Any, Final
+
+from halab.clients.etcd_data import created_at, get_of, has_value, put_of
+from halab.history import Json
+from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
+from halab.workloads.catalogue import Parameter, Workload
+from halab.workloads.etcd_actor import ROUTES, EtcdActor, answered, prepare, remove, shown
+
+PUT: Final = "put"
+GET: Final = "get"
+CAS: Final = "cas"
+FINAL: Final = "final"
+IDS_PER_CLIENT: Final = 1_000_000_000
+SPREAD: Final = 0.1
+
+
+class Register(EtcdActor):
+    """Puts, reads, and swaps what it saw last for something new."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting, WORKLOAD.name)
+        self._chance = Random(f"{setting.seed} {WORKLOAD.name} {setting.number}")  # noqa: S311 (repeatable, not secret)
+        self._id = (setting.number + 1) * IDS_PER_CLIENT
+        self._generations: Counter[int] = Counter()
+        self._left = {slot: self._share(slot) for slot in range(setting.parameters["keys"])}
+        self._seen: dict[str, int | None] = {}
+
+    def next(self) -> Call | None:
+        self.keep_run()
+        key = self._key()
+        f = self._chance.choices((PUT, GET, CAS), weights=(1, 1, 1))[0]
+        if f == GET:
+            return Call(GET, key=key)
+        self._id += 1
+        if f == PUT:
+            return Call(PUT, key=key, value=self._id)
+        return Call(CAS, key=key, value=[self._seen.get(key), self._id])
+
+    def call(self, call: Call) -> Answer:
+        member, key, within_s = self.member(), f"{self.place}{call.key}", OPERATION_WITHIN_S
+        if call.f == GET:
+            found = member.get(key, within_s=within_s)
+            value = int(found.item.value) if found.item else None
+            self._seen[str(call.key)] = value
+            wrote = found.item.mod_revision if found.item else None
+            return answered(member, found.header, value, mod_revision=wrote)
+        asked: Any = call.value
+        if call.f == PUT:
+            header = member.put(key, str(asked), within_s=within_s)
+            self._seen[str(call.key)] = asked
+            return answered(member, header, asked)
+        expected, new = asked
+        condition = created_at(key, 0) if expected is None else has_value(key, str(expected))
+        result = member.transaction([condition], [put_of(key, str(new))], [get_of(key)], within_s=within_s)
+        if result.succeeded:
+            self._seen[str(call.key)] = new
+            return answered(member, result.header, {"swapped": True})
+        met = int(result.item.value) if result.item else None
+        self._seen[str(call.key)] = met
+        wrote = result.item.mod_revision if result.item else None
+        return answered(member, result.header, {"swapped": False, "met": met}, mod_revision=wrote)
+
+    def _key(self) -> str:
+        slot = self._chance.randrange(self.setting.parameters["keys"])
+        self._left[slot] -= 1
+        if self._left[slot] < 0:
+            self._seen.pop(f"{slot}-{self._generations[slot]}", None)
+            self._generations[slot] += 1
+            self._left[slot] = self._share(slot) - 1
+        return f"{slot}-{self._generations[slot]}"
+
+    def _share(self, slot: int) -> int:
+        """Of the operations on the slot's key, those of one client."""
+        key = f"{self.setting.seed} {WORKLOAD.name} key {slot} {self._generations[slot]}"
+        limit: float = self.setting.parameters["per_key"] * Random(key).uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311
+        return max(1, round(limit / self.setting.clients))
+
+
+class FinalRead(EtcdActor):
+    """Reads every key once, at one revision: {key: [value, mod_revision]}."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting, WORKLOAD.name)
+        self._left = [Call(FINAL)]
+
+    def next(self) -> Call | None:
+        return self._left.pop() if self._left else None
+
+    def call(self, call: Call) -> Answer:  # noqa: ARG002 (there is one)
+        member = self.member()
+        found = member.prefix(self.place, within_s=OPERATION_WITHIN_S)
+        values: Json = shown({item.key: [int(item.value), item.mod_revision] for item in found.items}, self.place)
+        return answered(member, found.header, values)
+
+
+WORKLOAD: Final = Workload(
+    name="etcd_register",
+    words="puts, reads and swaps values of keys in etcd",
+    kinds=(PUT, GET, CAS),
+    routes=ROUTES,
+    needs="etcd",
+    actor=Register,
+    resolver=FinalRead,
+    prepare=prepare,
+    remove=remove,
+    parameters={
+        "keys": Parameter(words="how many keys are in use at a time", default=5, smallest=1, largest=1000),
+        "per_key": Parameter(words="about how many operations a key has", default=200, smallest=10, largest=2000),
+    },
+)

@@ -1,0 +1,68 @@
+"""Hand-made caches: fresh enough, too stale, and not known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.checkers.handmade_workload import Workload, history
+
+from halab.checkers import cache
+from halab.checkers.context import Context
+from halab.verdict import Bound, Comparison, Status
+
+LOAD = Workload("cache", ttl=2.0, clock_error=0.5, strategy="aside", keys=1)
+
+
+def write(op, value, **options):
+    return LOAD.operation(op, "write", key=0, asked=value, told=value, **options)
+
+
+def read(op, value, *, source="cache", why=None, **options):
+    return LOAD.operation(op, "read", key=0, told=value, extra={"source": source, "cache": why}, **options)
+
+
+def miss(op, value):
+    return read(op, value, source="database", why="miss")
+
+
+def final(value):
+    return LOAD.operation(90, "final", told=[[0, value]])
+
+
+FRESH = (write(1, 5), read(2, 5))
+
+
+@pytest.mark.parametrize(
+    ("status", "measured", "witness", "parts"),
+    [
+        (Status.VALID, 0, "gave 1 answers, lacked 1", (*FRESH, miss(6, 5), final(5))),
+        (Status.VALID, 2.5, "within the bound of 2.5 s", (*FRESH, write(3, 6), read(6, 5), read(8, 6), final(6))),
+        (Status.VALID, 0.5, "within the bound", (read(1, 0), write(2, 5), read(3, 0), read(8, 5), final(5))),
+        (Status.VALID, 0, "within the bound", (*FRESH, write(3, 6, outcome="info"), read(9, 5), final(6))),
+        (Status.INVALID, 3.5, "the bound is 2.5 s", (*FRESH, write(3, 6), read(7, 5), final(6))),
+        (Status.INVALID, 6.5, "read version nothing", (*FRESH, read(8, 0), final(5))),
+        (Status.INVALID, 0, "which nobody wrote", (*FRESH, read(3, 9), final(5))),
+        (Status.INVALID, 0, "whose write failed", (*FRESH, write(3, 6, outcome="fail"), read(4, 6), final(5))),
+        (Status.INVALID, 0, "whose write began later", (read(1, 5), write(2, 5))),
+        # A write that the database lost shows in the final read.
+        (Status.INVALID, 86.5, "operation 90 (final", (*FRESH, write(3, 6), final(5))),
+        (Status.UNKNOWN, 0, "No read was answered by the cache", (write(1, 5), miss(9, 5), final(5))),
+        (Status.UNKNOWN, 0, "could not be read after the load", (*FRESH, read(9, 5))),
+        (Status.UNKNOWN, None, "No read came more than 2.5 s after", (write(1, 5), read(2, 5))),
+    ],
+)
+def test_verdict_and_witness(status, measured, witness, parts):
+    verdict = cache.check(history(*parts), LOAD.context)
+    assert (verdict.status, verdict.measured) == (status, measured), verdict.witness
+    assert witness in verdict.witness
+
+
+@pytest.mark.parametrize(("within", "status"), [(3, Status.INVALID), (4, Status.VALID)])
+def test_a_scenario_may_say_how_stale(within, status):
+    given = replace(LOAD.context, bounds={"cache": Bound(Comparison.AT_MOST, within)})
+    assert cache.check(history(*FRESH, write(3, 6), read(7, 5), final(6)), given).status is status
+
+
+def test_without_the_workload_nothing_is_known():
+    assert cache.check(history(), Context(nodes=("pg1",))).status is Status.UNKNOWN

@@ -1,0 +1,149 @@
+"""Hand-made registers of etcd: what an order explains, and what revisions give away."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from tests.unit.checkers.handmade_workload import Workload, history
+
+from halab.checkers import etcd_register
+from halab.checkers.context import Context
+from halab.verdict import Status
+
+LOAD = Workload("etcd_register")
+
+
+def said(revision, mod=None):
+    return {"extra": {"member": "1", "term": 2, "revision": revision} | ({} if mod is None else {"mod_revision": mod})}
+
+
+def put(op, value, revision=0, key="a", **options):
+    return LOAD.operation(op, "put", key=key, asked=value, told=value, **said(revision), **options)
+
+
+def get(op, value, revision=0, mod=None, key="a", **options):
+    return LOAD.operation(op, "get", key=key, told=value, **said(revision, mod), **options)
+
+
+def swap(op, expected, value, revision=0, key="a", **options):
+    return LOAD.operation(
+        op, "cas", key=key, asked=[expected, value], told={"swapped": True}, **said(revision), **options
+    )
+
+
+def refused(op, expected, met, revision, mod, key="a"):
+    told = {"swapped": False, "met": met}
+    return LOAD.operation(op, "cas", key=key, asked=[expected, 99], told=told, **said(revision, mod))
+
+
+def final(op, revision, **values):
+    return LOAD.operation(op, "final", told=values, **said(revision))
+
+
+PUTS = (put(1, 5, 11), put(2, 6, 12), put(3, 7, 13, key="b"))
+LAST = final(9, 13, a=[6, 12], b=[7, 13])
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "parts"),
+    [
+        (Status.VALID, "have an order that explains them", (*PUTS, get(4, 6, 13, 12), LAST)),
+        (Status.VALID, "", (get(0, None, 10), *PUTS, get(4, 7, 13, 13, key="b"), LAST)),
+        (Status.VALID, "", (*PUTS, swap(4, 6, 8, 14), get(5, 8, 14, 14), final(9, 14, a=[8, 14], b=[7, 13]))),
+        (Status.VALID, "", (*PUTS, refused(4, 5, 6, 13, 12), LAST)),
+        (Status.VALID, "", (*PUTS, put(4, 8, outcome="fail"), get(5, 6, 13, 12), LAST)),
+        (Status.VALID, "", (*PUTS, put(4, 8, outcome="info"), get(5, 6, 13, 12), final(9, 14, a=[8, 14], b=[7, 13]))),
+        (Status.VALID, "", (*PUTS, swap(4, 6, 8, outcome=None), get(5, 8, 14, 14), final(9, 14, a=[8, 14], b=[7, 13]))),
+        (Status.VALID, "", (put(1, 5, 12, end=9), put(2, 6, 11), get(3, 6, 11, 11), final(10, 12, a=[5, 12]))),
+        (Status.UNKNOWN, "could not be read after the load", (*PUTS, get(4, 6, 13, 12))),
+        (Status.UNKNOWN, "No call on a register was answered", (put(1, 5, outcome="info"),)),
+        (Status.INVALID, "not-linearizable", (*PUTS, get(4, 5, 13, 11), LAST)),
+        (Status.INVALID, "not-linearizable", (*PUTS, get(4, None, 13), LAST)),
+        (Status.INVALID, "not-linearizable", (*PUTS, swap(4, 5, 8, 14), final(9, 14, a=[8, 14], b=[7, 13]))),
+        (Status.INVALID, "not-linearizable", (*PUTS, put(4, 8, outcome="fail"), final(9, 14, a=[8, 14], b=[7, 13]))),
+        (Status.INVALID, "not-linearizable", (*PUTS, final(9, 13, a=[6, 12]))),
+        (Status.INVALID, "stale-version", (*PUTS, get(4, 5, 13, 11), LAST)),
+        (
+            Status.INVALID,
+            "stale-version",
+            (
+                *PUTS,
+                get(4, 6, 15, 12, begin=4, end=9),
+                put(5, 8, 14, begin=4, end=9),
+                final(10, 15, a=[8, 14], b=[7, 13]),
+            ),
+        ),
+        (Status.INVALID, "stale-version", (*PUTS, final(9, 13, a=[6, 12]))),
+        (Status.INVALID, "wrong-version", (*PUTS, get(4, 6, 13, 11), LAST)),
+        (Status.INVALID, "wrong-version", (*PUTS, get(4, 8, 13, 12), LAST)),
+        (
+            Status.INVALID,
+            "revision-ahead",
+            (*PUTS, put(4, 8, outcome="info"), get(5, 8, 13, 15), final(9, 16, a=[8, 15], b=[7, 13])),
+        ),
+        (Status.INVALID, "revision-twice", (*PUTS, put(4, 8, 13), final(9, 13, a=[8, 13], b=[7, 13]))),
+        (Status.INVALID, "refused-match", (*PUTS, refused(4, 6, 6, 13, 12), LAST)),
+        (
+            Status.INVALID,
+            "monotonic-writes",
+            (*PUTS, put(4, 8, 10, key="c"), final(9, 13, a=[6, 12], b=[7, 13], c=[8, 10])),
+        ),
+        (Status.INVALID, "read-your-writes", (*PUTS, get(4, 6, 12, 12), LAST)),
+        (
+            Status.INVALID,
+            "monotonic-reads",
+            (*PUTS, get(4, None, 15, key="c"), get(5, None, 14, key="c"), final(9, 15, a=[6, 12], b=[7, 13])),
+        ),
+        (
+            Status.INVALID,
+            "writes-follow-reads",
+            (*PUTS, get(4, None, 15, key="c"), put(5, 8, 14, key="c"), final(9, 15, a=[6, 12], b=[7, 13], c=[8, 14])),
+        ),
+    ],
+)
+def test_verdict_and_anomaly(status, words, parts):
+    verdict = etcd_register.check(history(*parts), LOAD.context)
+    assert verdict.status is status, verdict.witness
+    if status is Status.INVALID:
+        assert words in verdict.details["anomalies"]
+        assert verdict.measured == sum(verdict.details["anomalies"].values())
+    else:
+        assert words in verdict.witness
+
+
+def test_without_the_workload_nothing_is_known():
+    assert etcd_register.check(history(), Context(nodes=("pg1",))).status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_a_store_does_is_valid_and_a_stale_read_is_not(seed):
+    """A store that does one thing after another; some answers are lost, half of those before it was done."""
+    chance, parts, store, revision = Random(seed), [], {}, 10  # noqa: S311
+    old: list[tuple[str, int, int]] = []
+    for op in range(1, 60):
+        key, f = chance.choice("ab"), chance.choice(("put", "get", "cas"))
+        value, mod = store.get(key, (None, None))
+        lost = f != "get" and chance.random() < 0.1
+        outcome = {"outcome": "info"} if lost else {}
+        done = not lost or chance.random() < 0.5
+        expected = value if chance.random() < 0.6 else -op
+        if f == "get":
+            parts.append(get(op, value, revision, mod, key=key))
+        elif f == "cas" and expected != value:
+            parts.append(refused(op, expected, value, revision, mod, key=key))
+        else:
+            if done:
+                revision += 1
+                old += [(key, *store[key])] if key in store else []
+                store[key] = (op, revision)
+            if f == "put":
+                parts.append(put(op, op, revision, key=key, **outcome))
+            else:
+                parts.append(swap(op, expected, op, revision, key=key, **outcome))
+    last = final(70, revision, **{key: list(item) for key, item in store.items()})
+    good = etcd_register.check(history(*parts, last), LOAD.context)
+    assert good.status is Status.VALID, good.witness
+    key, value, mod = old[0]
+    bad = etcd_register.check(history(*parts, get(69, value, revision, mod, key=key), last), LOAD.context)
+    assert bad.status is Status.INVALID

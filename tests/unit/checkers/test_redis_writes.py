@@ -1,0 +1,90 @@
+"""Hand-made writes to Redis: kept, lost within and beyond what is allowed, made up, and not known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.checkers.handmade_workload import Workload, history
+
+from halab.checkers import redis_writes
+from halab.checkers.context import Context
+from halab.verdict import Bound, Comparison, Status
+
+WAITING = Workload("redis_writes", wait=1, keys=1, loss_window=6.0)
+LOAD = Workload("redis_writes", wait=0, keys=1, loss_window=6.0)
+
+
+def put(op, value=None, **options):
+    return LOAD.operation(op, "set", asked=value or op, told=value or op, **options)
+
+
+def append(op, value=None, **options):
+    return LOAD.operation(op, "append", key="0", asked=value or op, told=value or op, **options)
+
+
+def up(op, told=1, **options):
+    return LOAD.operation(op, "incr", key="0", asked=1, told=told, **options)
+
+
+def final(**seen):
+    told = {f: [*map(list, seen.get(f, ()))] for f in ("set", "append", "incr")}
+    return LOAD.operation(90, "final", told=told)
+
+
+def replica(op, same, why="down"):
+    return LOAD.operation(op, "replica", key="redis2", told={"same": same, "why": why})
+
+
+ALL = (put(1), append(2), up(3), final(set=[(1, 1)], append=[(2, 2)], incr=[("0", 1)]))
+
+
+@pytest.mark.parametrize(
+    ("status", "measured", "witness", "parts"),
+    [
+        (Status.VALID, 0, "All 3 acknowledged writes are there", ALL),
+        (Status.VALID, 0, "All 3 acknowledged", (*ALL, replica(91, True))),
+        (Status.VALID, 0, "All 1", (put(1), put(2, outcome="info"), put(3, outcome=None), final(set=[(1, 2)]))),
+        (Status.VALID, 0, "All 1", (put(1), put(2, outcome="fail"), final(set=[(1, 1)]))),
+        (Status.VALID, 0, "All 1", (up(1), up(2, outcome="info"), final(incr=[("0", 2)]))),
+        (Status.INVALID, 1, "operation 2 (set 2", (put(1), put(2), final(set=[(1, 1)]))),
+        (Status.INVALID, 1, "operation 2 (append 0 2", (put(1), append(2), final(set=[(1, 1)]))),
+        (Status.INVALID, 2, "of increments at least 2", (up(1), up(2), up(3), final(incr=[("0", 1)]))),
+        (Status.INVALID, 0, "nobody wrote it", (put(1), final(set=[(1, 1), (5, 5)]))),
+        (Status.INVALID, 0, "failed, and what it wrote", (put(1), put(2, outcome="fail"), final(set=[(1, 2)]))),
+        (Status.INVALID, 0, "1 elements are there more than once", (append(1), final(append=[(1, 1), (1, 1)]))),
+        (Status.INVALID, 0, "is 3, and only 2 increments", (up(1), up(2, outcome="info"), final(incr=[("0", 3)]))),
+        (Status.INVALID, 0, "holds something else", (*ALL, replica(91, False))),
+        (Status.UNKNOWN, 0, "not compared: redis2 (down)", (*ALL, replica(91, None))),
+        (Status.UNKNOWN, None, "could not be read after the load", (put(1),)),
+        (Status.UNKNOWN, None, "No write was acknowledged", (put(1, outcome="info"), final())),
+    ],
+)
+def test_verdict_and_witness(status, measured, witness, parts):
+    verdict = redis_writes.check(history(*parts), WAITING.context)
+    assert (verdict.status, verdict.measured) == (status, measured), verdict.witness
+    assert witness in verdict.witness
+
+
+@pytest.mark.parametrize(("most", "status"), [(1, Status.INVALID), (2, Status.VALID)])
+@pytest.mark.parametrize("load", [LOAD, WAITING])
+def test_a_scenario_may_say_how_much_is_lost(load, most, status):
+    given = replace(load.context, bounds={"redis_writes": Bound(Comparison.AT_MOST, most)})
+    verdict = redis_writes.check(history(put(1), put(2), put(3), final(set=[(1, 1)])), given)
+    assert (verdict.status, verdict.measured) == (status, 2)
+
+
+@pytest.mark.parametrize(
+    ("faults", "kept", "status"), [(0, 13, Status.VALID), (1, 12, Status.INVALID), (2, 7, Status.VALID)]
+)
+def test_without_waiting_a_fault_may_cost_what_its_window_held(faults, kept, status):
+    """Twenty writes, one a second: seven of them are within six seconds."""
+    context = replace(LOAD.context, faults=faults)
+    writes = [put(number) for number in range(1, 21)]
+    verdict = redis_writes.check(history(*writes, final(set=[(1, kept)])), context)
+    assert (verdict.status, verdict.bound.threshold) == (status, 7 * max(faults, 1)), verdict.witness
+    assert verdict.details["lost_within_s"] == 20 - kept - 1
+
+
+def test_without_the_workload_nothing_is_known():
+    assert redis_writes.check(history(), Context(nodes=("pg1",))).status is Status.UNKNOWN

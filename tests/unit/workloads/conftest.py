@@ -1,0 +1,123 @@
+"""A scratch server as a cluster, and a way to run one workload on it as a recording does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from halab import inventory, promises
+from halab.checkers.context import Context, PlannedWorkload
+from halab.clients.guard import BY_CALLBACK
+from halab.history import Header, History, Phase, Record
+from halab.inventory import Cluster
+from halab.scenario import parse
+from halab.verdict import Verdict
+from halab.waiting import Deadline
+from halab.workloads import catalogue, plan
+from halab.workloads.client import Client, Shared
+from halab.workloads.suite import Suite, create, drop
+from halab.workloads.tally import Tally
+
+RESOLVED_WITHIN_S = 20.0
+
+
+@pytest.fixture(scope="session")
+def cluster(postgres, tmp_path_factory) -> Cluster:
+    return inventory.load(str(postgres.inventory(tmp_path_factory.mktemp("scratch"))))
+
+
+@dataclass
+class Ran:
+    """What a workload left: its history, and the context that it is judged in."""
+
+    history: History
+    context: Context
+    records: list[Record] = field(default_factory=list)
+
+    def verdict(self) -> Verdict:
+        [name] = self.context.workloads
+        return next(verdict for verdict in promises.judge(self.history, self.context).promises if verdict.name == name)
+
+    def count(self, f: str, outcome: str = "ok") -> int:
+        [operations] = self.history.workloads.values()
+        return sum(operation.invoke.f == f and operation.outcome == outcome for operation in operations)
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(cluster: Cluster) -> Run:
+    """Runs a workload for so many operations of each client, concurrently, and its resolver after that."""
+
+    def go(
+        name: str, *, clients: int = 4, operations: int = 50, during: Callable[[], None] = lambda: None, **options: Any
+    ) -> Ran:
+        given = {name: {"clients": clients, "rate": 0, **options}}
+        scenario = parse({"description": "x", "destructive": False, "workloads": given}, name="x", source="x")
+        suite = Suite.new()
+        groups = plan.groups(None, scenario.workloads)
+        whole = plan.Plan(cluster=cluster, suite=suite, groups=groups, seed=7)
+        [group] = groups
+        known = catalogue.workload(name)
+        create(cluster, suite, known.tables(group.parameters) if known.tables else ())
+        try:
+            if known.prepare:
+                known.prepare(whole.setting(group, 0, BY_CALLBACK))
+            return _run(whole, group, known, operations, during)
+        finally:
+            if known.remove:
+                known.remove(whole.setting(group, 0, BY_CALLBACK))
+            drop(cluster, suite, within_s=20)
+
+    return go
+
+
+def _run(
+    whole: plan.Plan, group: plan.Group, known: catalogue.Workload, operations: int, during: Callable[[], None]
+) -> Ran:
+    records: list[Record] = [Header(t=time.monotonic_ns(), run="x", wall="x", host="x")]
+    records.append(Phase(t=time.monotonic_ns(), name="load-start"))
+    shared = Shared(records.append, Tally(), processes=whole.clients)
+    threads = []
+    for number in range(group.clients):
+        actor = _Limited(known.actor(whole.setting(group, number, BY_CALLBACK)), operations)
+        client = Client(f"{group.client}-{number}", actor, number, shared, workload=group.workload)
+        threads.append(threading.Thread(target=client.run, args=(0.0, 0.0)))
+    for thread in threads:
+        thread.start()
+    during()
+    for thread in threads:
+        thread.join()
+    records.append(Phase(t=max(time.monotonic_ns(), records[1].t + 1_500_000_000), name="load-stop"))
+    if known.resolver:
+        resolver = Client(
+            "resolver", known.resolver(whole.setting(group, 0, BY_CALLBACK)), -1, shared, workload=group.workload
+        )
+        assert resolver.finish(Deadline.after(RESOLVED_WITHIN_S)) == 0
+    records.append(Phase(t=max(time.monotonic_ns(), records[1].t + 2_000_000_000), name="end"))
+    planned = PlannedWorkload(
+        clients=group.clients, rate=1, kinds=known.kinds, route=group.route, parameters=group.parameters
+    )
+    context = Context(nodes=("pg1",), workloads={known.name: planned}, bounds=promises.parse_bounds({known.name: {}}))
+    return Ran(History.from_records(records), context, records)
+
+
+class _Limited:
+    """An actor that stops after so many operations."""
+
+    def __init__(self, actor: Any, operations: int) -> None:
+        self._actor = actor
+        self._left = operations
+
+    def next(self) -> Any:
+        self._left -= 1
+        return self._actor.next() if self._left >= 0 else None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._actor, name)

@@ -1,0 +1,32 @@
+"""Money on a real server, judged; and what its checker says about a server that loses some."""
+
+from __future__ import annotations
+
+from halab.verdict import Status
+
+
+def test_money_of_a_healthy_server_is_kept(run):
+    ran = run("bank")
+    verdict = ran.verdict()
+    assert verdict.status is Status.VALID, verdict.witness
+    assert ran.count("transfer") > 50
+    assert ran.count("final") == 1
+    assert all(o.complete.timeline == 1 for o in ran.history.workloads["bank"] if o.outcome == "ok")
+
+
+def test_money_that_somebody_takes_is_missed(run, postgres):
+    def steal() -> None:
+        connection = postgres.connection()
+        [(schema,)] = connection.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'halab%%'", within_s=5)
+        connection.run(f"UPDATE {schema}.accounts SET balance = balance - 1 WHERE id = 0", within_s=5)
+        connection.close()
+
+    verdict = run("bank", during=steal).verdict()
+    assert verdict.status is Status.INVALID
+    assert "wrong-total" in {entry["name"] for entry in verdict.details["witnesses"]}
+
+
+def test_serializable_transfers_fail_rather_than_lie(run):
+    ran = run("bank", accounts=2, isolation="serializable", clients=6)
+    assert ran.verdict().status is Status.VALID
+    assert ran.count("transfer", "fail") > 0

@@ -1,0 +1,84 @@
+"""Ids of a real server, judged; ids that come again, and the crash after which nextval() alone repeats itself."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from tests.unit.workloads.single import actors, behind, failure_when_killed
+
+from halab.clients.postgres import OperationFailed
+from halab.verdict import Status
+from halab.workloads.actor import Call
+
+
+@pytest.mark.parametrize("source", ["identity", "sequence"])
+def test_ids_of_a_healthy_server_are_unique(run, source):
+    ran = run("unique_ids", source=source)
+    verdict = ran.verdict()
+    assert verdict.status is Status.VALID, verdict.witness
+    assert ran.count("generate") == 200
+    done = [operation.complete for operation in ran.history.workloads["unique_ids"]]
+    assert {(complete.server, complete.timeline, complete.in_recovery) for complete in done} == {("pg1", 1, False)}
+
+
+@pytest.mark.parametrize(
+    ("source", "change"),
+    [
+        ("identity", "ALTER TABLE {0}.tickets ALTER COLUMN id SET MAXVALUE 400 SET CYCLE"),
+        ("sequence", "ALTER SEQUENCE {0}.numbers MAXVALUE 400 CYCLE"),
+    ],
+)
+def test_a_sequence_that_starts_again_is_found(run, postgres, source, change):
+    verdict = run("unique_ids", source=source, during=behind(postgres, change), operations=120).verdict()
+    assert verdict.status is Status.INVALID
+    assert {*verdict.details["anomalies"]} == {"duplicate-id", "went-backwards"}
+
+
+def test_an_id_that_nobody_was_told_is_seen_in_its_row(cluster, postgres):
+    with actors(cluster, "unique_ids") as (make, suite):
+        actor, resolver = make(), make(resolver=True)
+        [first, _] = [actor.call(Call("generate")).value for _ in range(2)]
+        twice = f"INSERT INTO {suite.name}.tickets (id) OVERRIDING SYSTEM VALUE VALUES ({first})"
+        postgres.connection().run(twice, within_s=5)
+        assert resolver.call(resolver.next()).value == {"rows": 3, "twice": [[first, 2]]}
+        assert resolver.next() is None
+
+
+def test_a_request_whose_connection_is_lost_is_unknown(cluster, postgres):
+    with actors(cluster, "unique_ids") as (make, suite):
+        actor, superuser = make(), postgres.connection()
+        actor.call(Call("generate"))
+        with superuser.transaction(within_s=10) as execute:
+            execute(f"LOCK TABLE {suite.name}.tickets IN EXCLUSIVE MODE")
+            lost = failure_when_killed(actor, Call("generate"), postgres.connection(), suite, "Lock")
+        assert (lost.outcome, lost.lost) == ("info", True)
+
+
+@pytest.mark.parametrize(("source", "repeats"), [("sequence", True), ("identity", False)])
+def test_what_a_crash_does_to_ids(cluster, postgres, source, repeats):
+    """Another session has logged the next 32 values, and the server dies before its transaction is written out."""
+    with actors(cluster, "unique_ids", source=source) as (make, suite):
+        actor, superuser = make(), postgres.connection()
+        [(sequence,)] = superuser.run(
+            f"SELECT coalesce(pg_get_serial_sequence('{suite.name}.tickets', 'id'), '')"
+            if source == "identity"
+            else f"SELECT '{suite.name}.numbers'",
+            within_s=5,
+        )
+        superuser.run("ALTER SYSTEM SET wal_writer_delay = '10s'", within_s=5)
+        superuser.run("SELECT pg_reload_conf()", within_s=5)
+        told: list[object] = []
+        try:
+            with suppress(OperationFailed), superuser.transaction(within_s=10) as execute:
+                execute(f"SELECT nextval('{sequence}')")
+                told += [actor.call(Call("generate")).value for _ in range(3)]
+                postgres.stop()
+        finally:
+            postgres.start()
+            postgres.wait_until_ready()
+            superuser.run("ALTER SYSTEM RESET wal_writer_delay", within_s=5)
+            superuser.run("SELECT pg_reload_conf()", within_s=5)
+        again = [actor.call(Call("generate")).value for _ in range(3)]
+        assert len({*told}) == len({*again}) == 3
+        assert bool({*told} & {*again}) is repeats
