@@ -164,10 +164,81 @@ def drills(names: tuple[str, ...], inventory: str, seed: int | None, allow_destr
 
 
 @main.command()
-@click.argument("run", default="latest")
+@click.argument("workloads", nargs=-1, metavar="[WORKLOAD]...")
+@inventory_option
+@click.option("--concurrent-users", default=12, show_default=True, help="In all, shared out among the workloads.")
+@click.option("--duration", default="30s", show_default=True, metavar="TIME", help="Such as 30s, 5m or 1h.")
+@click.option("--rate", default=0.0, help="Operations a second of each user.  [default: as fast as answered]")
+@click.option("--route", help="Of workloads on PostgreSQL: write, read, multi_host or direct.")
+@click.option("--set", "settings", multiple=True, metavar="WORKLOAD.NAME=VALUE", help="A parameter of a workload.")
+@click.option("--seed", type=int, help="Decides what is drawn by chance.")
 @errors_shown
-def check(run: str) -> int:
-    """Judge RUN again from its folder alone. RUN is `latest`, SCENARIO, SCENARIO/TIME or a path."""
+def load(
+    workloads: tuple[str, ...],
+    inventory: str,
+    concurrent_users: int,
+    duration: str,
+    rate: float,
+    route: str | None,
+    settings: tuple[str, ...],
+    seed: int | None,
+) -> int:
+    """Load the cluster and break nothing: rows unless WORKLOADs are named, all at once if there are several.
+
+    What clients were told is judged as in a drill; then throughput and latencies of every kind of operation.
+    """
+    from halab.driver import loading
+    from halab.driver.drill import drill
+    from halab.driver.prepare import Request
+    from halab.history import read_history
+    from halab.report import terminal, throughput
+
+    wanted = loading.Load(
+        workloads=workloads or (loading.ROWS,),
+        users=concurrent_users,
+        duration=duration,
+        rate=rate,
+        route=route,
+        settings=settings,
+    )
+    request = Request(
+        inventory, "load", shlex.join(["halab", *sys.argv[1:]]), seed=seed, document=loading.document(wanted)
+    )
+    with progress_shown() as progress:
+        outcome = drill(request, progress)
+    terminal.summary(outcome.folder)
+    click.echo(throughput.table(throughput.rows(read_history(outcome.folder / "history.jsonl"))))
+    for problem in outcome.problems:
+        click.echo(f"halab: {problem}", err=True)
+    return outcome.exit_code
+
+
+@main.command()
+@click.argument("run", default="latest")
+@click.option("--import", "imported", metavar="FILE", help="Judge a history recorded by anything: JSON Lines or EDN.")
+@click.option("--model", metavar="NAME", help="--import: what the history is of; `list` shows every model.")
+@click.option("--isolation", metavar="LEVEL", help="--import: level of list-append.  [default: strict-serializable]")
+@click.option("--time-limit", default=60.0, show_default=True, metavar="SECONDS", help="--import: of a search.")
+@click.option("--json", "as_json", is_flag=True, help="--import: write the finding for machines.")
+@errors_shown
+def check(
+    run: str,
+    imported: str | None,
+    model: str | None,
+    isolation: str | None,
+    time_limit: float,
+    as_json: bool,  # noqa: FBT001 (click's)
+) -> int:
+    """Judge RUN again from its folder alone. RUN is `latest`, SCENARIO, SCENARIO/TIME or a path.
+
+    With --import, judge a history from elsewhere: docs/importing.md has the format.
+    """
+    if imported is not None or model is not None:
+        from halab.imports.command import judge_file
+
+        return judge_file(imported, model, isolation=isolation, time_limit_s=time_limit, as_json=as_json)
+    if isolation is not None or as_json:
+        raise click.UsageError("--isolation and --json belong to --import")
     from halab.driver.drill import judge
     from halab.driver.runfolder import find
     from halab.report import terminal

@@ -30,13 +30,18 @@ class Wanted:
 
 
 def duration(text: str) -> int:
+    """Seconds of a random schedule. Raises InputError."""
+    return seconds(text, smallest=chance.SHORTEST_S)
+
+
+def seconds(text: str, *, smallest: int) -> int:
     """Seconds that `text` (90, 90s, 5m, 1h) means. Raises InputError."""
     match = _DURATION.match(text.strip())
-    seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
-    if not chance.SHORTEST_S <= seconds <= chance.LONGEST_S:
-        reason = f"is not a duration from {chance.SHORTEST_S} s to {chance.LONGEST_S // 3600} h"
+    found = int(match[1]) * _SECONDS[match[2]] if match else 0
+    if not smallest <= found <= chance.LONGEST_S:
+        reason = f"is not a duration from {smallest} s to {chance.LONGEST_S // 3600} h"
         raise InputError("halab", [Problem("duration", text, reason, "Write it as 90s, 5m or 1h.")])
-    return seconds
+    return found
 
 
 def check(wanted: Wanted) -> None:

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from halab.driver.progress import under_load
+from halab.driver.progress import slowest, under_load
 
 _STALE_AFTER_S = 2.0
 _OLD_ACKNOWLEDGEMENT_S = 1.0
@@ -89,7 +89,7 @@ class LiveProgress:
         lines: list[RenderableType] = [head, *(Text(words, style="bold yellow") for words in faults)]
         # What the recorder said some time ago is no longer so.
         if status and silent_s <= _STALE_AFTER_S:
-            lines += [_operations(status)] if under_load(status) else []
+            lines += [_operations(status), *_latencies(status)] if under_load(status) else []
             lines.append(_nodes(status))
         return Group(*lines)
 
@@ -108,6 +108,14 @@ def _operations(status: Mapping[str, Any]) -> RenderableType:
         ),
     )
     return table
+
+
+def _latencies(status: Mapping[str, Any]) -> list[RenderableType]:
+    """Of the last second, by kind of operation, the slowest."""
+    return [
+        Text(f"{kind}: median {median:g} ms, 95 % {most:g} ms, 99 % {worst:g} ms", style="dim")
+        for kind, (median, most, worst) in slowest(status)
+    ]
 
 
 def _nodes(status: Mapping[str, Any]) -> RenderableType:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 STATUS_EVERY_S = 5.0
+KINDS_SHOWN = 3
 
 
 class Progress(Protocol):
@@ -64,13 +65,20 @@ class PlainProgress:
 
 
 def status_words(status: Mapping[str, Any]) -> str:
-    """The recorder's status in one line."""
+    """The recorder's status in one line; latencies are the median and the 99th percentile of the last second."""
     if not under_load(status):
         return f"observing; leader {status.get('leader') or 'none'}"
     counts = ", ".join(f"{status.get(key, 0)} {key}" for key in ("ok", "fail", "info"))
     age = status.get("last_write_ok_age_s")
     acknowledged = "no write acknowledged yet" if age is None else f"last write acknowledged {age:.1f} s ago"
-    return f"{counts}; {status.get('rate', 0):g}/s; {acknowledged}; leader {status.get('leader') or 'none'}"
+    latencies = "".join(f"; {kind} {median:g}/{most:g} ms" for kind, (median, _, most) in slowest(status))
+    return f"{counts}; {status.get('rate', 0):g}/s{latencies}; {acknowledged}; leader {status.get('leader') or 'none'}"
+
+
+def slowest(status: Mapping[str, Any]) -> list[tuple[str, Sequence[float]]]:
+    """Kinds of operations with the greatest latencies in the last second: median, 95th and 99th percentile in ms."""
+    kinds = sorted(status.get("latency_ms", {}).items(), key=lambda found: -found[1][-1])
+    return kinds[:KINDS_SHOWN]
 
 
 def under_load(status: Mapping[str, Any]) -> bool:
