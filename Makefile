@@ -12,7 +12,7 @@ export HOME   := $(or $(HOME),$(shell getent passwd $$(id -u) | cut -d: -f6))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lab up chaos drills status heal down destroy test static unit live faults molecule lint format bench clean
+.PHONY: help setup lab up chaos drills status heal down destroy test static unit live faults defects mutation molecule lint format bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z ]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,15 @@ live: ## Tests of machines (tests/lab), of faults on them, and of a cluster (tes
 faults: ## Tests of faults: every family injected, seen, healed, and its driver killed (tests/faults)
 	@scripts/bootstrap --dev
 	@scripts/test faults
+
+defects: ## Plant known-bad configurations in INVENTORY, one at a time: each must be found, its healthy twin kept
+	@scripts/bootstrap --dev
+	@.venv/bin/halab up -i "$(INVENTORY)"
+	@.venv/bin/python -m pytest tests/defects --inventory "$(INVENTORY)" -v --timeout 900 $(DEFECTS)
+
+mutation: ## Break the lines of checkers one at a time and expect their tests to notice (CHECKERS='bank counter' for some)
+	@scripts/bootstrap --dev
+	@.venv/bin/python -m tests.mutation $(CHECKERS)
 
 molecule: ## One fault of every family on a machine of its own, by molecule
 	@scripts/bootstrap --dev

@@ -116,7 +116,7 @@ def test_a_link_is_followed(asked: Arguments, path: Path, tmp_path: Path) -> Non
         ({"key_file": "/no/such/file"}, r"^key_file = '/no/such/file': cannot be read"),
         ({"append": "x"}, r"^append: says nothing about kind=patroni"),
         ({"apply": ["true"]}, r"^apply: says nothing about kind=patroni"),
-        ({}, r"^endpoints: the configuration cannot be read: no member leads"),
+        ({}, r"^endpoints: the configuration cannot be read: no member serves the configuration"),
     ],
 )
 def test_clusters_that_are_refused(patroni: Arguments, changes: dict[str, Any], named: str) -> None:

@@ -95,9 +95,13 @@ class Cluster:
     def words(self) -> tuple[str, ...]:
         return self.ca_file, self.cert_file, self.key_file, *self.endpoints
 
-    def leader(self) -> str:
-        """URL of the member that leads. Raises ConfigError telling what each member says."""
-        said = []
+    def editor(self) -> str:
+        """URL of a member that can change the configuration: the leader, else any that serves it.
+
+        Patroni changes it in the configuration store, whoever is asked; a cluster whose settings keep it from having a
+        leader (pause, nofailover) must be healed without one. Raises ConfigError telling what each member says.
+        """
+        said, others = [], []
         for endpoint in self.endpoints:
             try:
                 answer = self.get(endpoint, "/patroni")
@@ -107,7 +111,15 @@ class Cluster:
             if answer.get("role") in ("primary", "master", "standby_leader") and answer.get("state") == "running":
                 return endpoint
             said.append(f"{endpoint} is {answer.get('role')}, {answer.get('state')}")
-        raise ConfigError(f"no member leads: {'; '.join(said)}")
+            others.append(endpoint)
+        for endpoint in others:
+            try:
+                self.get(endpoint, "/config")
+            except ConfigError as error:
+                said.append(str(error))
+            else:
+                return endpoint
+        raise ConfigError(f"no member serves the configuration: {'; '.join(said)}")
 
     def get(self, endpoint: str, path: str) -> dict[str, Any]:
         """The object at a path of a member. Raises ConfigError."""
@@ -148,9 +160,9 @@ class Cluster:
 def _change(arguments: Sequence[str]) -> int:
     """LEDGER ID CLUSTER...: patch the configuration as the environment says, the former one kept first."""
     record, cluster, wanted = Record.of(*arguments[:2]), Cluster.of(arguments[2:]), handed()
-    leader = cluster.leader()
-    record.write({**wanted, "former": cluster.get(leader, "/config")})
-    cluster.patch(leader, wanted["settings"], username=wanted["username"], password=wanted["password"])
+    editor = cluster.editor()
+    record.write({**wanted, "former": cluster.get(editor, "/config")})
+    cluster.patch(editor, wanted["settings"], username=wanted["username"], password=wanted["password"])
     return 0
 
 
@@ -160,10 +172,10 @@ def _restore(arguments: Sequence[str]) -> int:
     kept = record.read()
     if kept is None:
         return 0
-    leader = cluster.leader()
-    patch = restoring(cluster.get(leader, "/config"), kept["former"], kept["settings"])
+    editor = cluster.editor()
+    patch = restoring(cluster.get(editor, "/config"), kept["former"], kept["settings"])
     if patch:
-        cluster.patch(leader, patch, username=kept["username"], password=kept["password"])
+        cluster.patch(editor, patch, username=kept["username"], password=kept["password"])
     return 0
 
 

@@ -144,7 +144,7 @@ def _patroni_plan(parameters: Mapping[str, Any]) -> Plan:
 
 def _require_difference(cluster: config_patroni.Cluster, settings: Mapping[str, Any]) -> None:
     try:
-        config = cluster.get(cluster.leader(), "/config")
+        config = cluster.get(cluster.editor(), "/config")
     except ConfigError as error:
         raise FaultError(f"endpoints: the configuration cannot be read: {error}. {_NOTHING}") from error
     if not config_patroni.different(config, settings):
