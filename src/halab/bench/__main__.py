@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from halab.bench.checkers import section
 from halab.bench.failover import Result, measure
 from halab.bench.injection import Injection, accuracy, injections
 from halab.bench.nodes import idle_costs
 from halab.bench.plays import play
+from halab.bench.recording import recording
 from halab.bench.stages import Stage, drill, provisioning
 from halab.bench.table import Document
 from halab.errors import HalabError
@@ -21,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[3]
 @click.option("-i", "--inventory", "inventories", multiple=True, default=("inventories/minimal", "inventories/lab"))
 @click.option("--steps/--no-steps", default=True, help="Measure image, machines, provisioning, drill and idle cost.")
 @click.option("--cold/--cached", default=True, help="Build the image anew first.")
+@click.option("--recording/--no-recording", "records", default=True, help="Measure clients against pgbench.")
+@click.option("--checkers/--no-checkers", default=True, help="Measure checkers as histories grow.")
 @click.option("--failovers", default=5, help="Runs of each failover case; 0 leaves them out.")
 @click.option("--faults", default=3, help="Runs of each family of faults; 0 leaves them out.")
 @click.option("--profile", "profiles", multiple=True, default=("fast", "default", "upstream"))
@@ -29,6 +33,8 @@ def main(
     inventories: tuple[str, ...],
     steps: bool,  # noqa: FBT001 (click passes options by name)
     cold: bool,  # noqa: FBT001
+    records: bool,  # noqa: FBT001
+    checkers: bool,  # noqa: FBT001
     failovers: int,
     faults: int,
     profiles: tuple[str, ...],
@@ -39,6 +45,10 @@ def main(
     try:
         if steps:
             _steps(paper, [ROOT / name for name in inventories], cold=cold)
+        if records:
+            paper.recorded(recording())
+        if checkers:
+            paper.checkers(section())
         if faults:
             _faults(paper, ROOT / inventories[0], faults)
         if failovers:

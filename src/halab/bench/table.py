@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
 from halab.bench.failover import Result
 from halab.bench.injection import Accuracy, Injection
 from halab.bench.nodes import NodeCost
+from halab.bench.recording import Recorded
 from halab.bench.stages import Stage
 from halab.bench.stopwatch import machine_facts
 
@@ -63,6 +65,28 @@ class Document:
         """Replace the section about the accuracy of impaired links."""
         rows = [(one.asked, one.mechanism, one.measured) for one in measured]
         self._replace("Accuracy of links", table(("asked", "mechanism", "measured, one peer"), rows))
+
+    def checkers(self, body: str) -> None:
+        """Replace the section about the price of verdicts."""
+        self._replace("Checkers", body)
+
+    def recorded(self, recorded: Recorded) -> None:
+        """Replace the section about the price of recording."""
+        rows = [
+            (
+                name, recorded.clients, len(rates), f"{median(rate.per_second for rate in rates):.0f}",
+                f"{min(rate.per_second for rate in rates):.0f} to {max(rate.per_second for rate in rates):.0f}",
+                f"{median(rate.cost_us for rate in rates):.0f}",
+            )
+            for name, rates in (("recorded with provenance", recorded.ours), ("pgbench", recorded.pgbench))
+        ]  # fmt: skip
+        header = ("inserts", "clients", "runs", "a second, median", "from .. to", "µs of client processor each")
+        note = (
+            f"Recorded inserts are {100 * recorded.ratio:.0f} % of pgbench's (median of pairs): one "
+            "row a commit, same statement with provenance, prepared, TLS, a server that syncs, all on this machine. "
+            "What our clients cost includes the start of their processes."
+        )
+        self._replace("Recording", f"{table(header, rows)}\n{note}\n")
 
     def _replace(self, title: str, body: str) -> None:
         text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""

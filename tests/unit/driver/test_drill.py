@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.conftest import PASSWORD, Server
 
 from halab import scenario as scenarios
+from halab.bench.scratch import PASSWORD, Server
 from halab.driver.consent import ownership
 from halab.driver.drill import Drill, Outcome
 from halab.driver.locks import Busy, Lock

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.conftest import Server
 
+from halab.bench.scratch import Server
 from halab.driver import selectors
 from halab.driver.selectors import NoTarget, Selectors
 from halab.inventory import Cluster, load

@@ -1,0 +1,50 @@
+"""The two data files: which tests belong to which module, and which changes make no difference."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A module of a checker, below halab.consistency, and the test files that belong to it."""
+
+    checker: str
+    module: str
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Equivalent:
+    """A change of a line of `module`, known by its text, that makes no difference, and why."""
+
+    module: str
+    line: str
+    what: str
+    reason: str
+
+
+def targets(checkers: tuple[str, ...] = ()) -> list[Target]:
+    """Those of `checkers`, by default all.
+
+    Raises ValueError for a checker that does not exist.
+    """
+    table = tomllib.loads((HERE / "targets.toml").read_text(encoding="utf-8"))
+    if strangers := sorted(set(checkers) - table.keys()):
+        raise ValueError(f"no such checker: {', '.join(strangers)}; expected some of {', '.join(table)}")
+    return [
+        Target(checker, module, tuple(tests))
+        for checker, modules in table.items()
+        if not checkers or checker in checkers
+        for module, tests in modules.items()
+    ]
+
+
+def equivalents() -> list[Equivalent]:
+    """All that are listed."""
+    table = tomllib.loads((HERE / "equivalent.toml").read_text(encoding="utf-8"))
+    return [Equivalent(**entry) for entry in table.get("equivalent", [])]
