@@ -18,13 +18,14 @@ from halab.consistency.linear.model import Model
 class Case:
     """A call must happen if it completes, and may once if it never does; one of `free` may until then, any often.
 
-    `completes` overrides the completion of a call, by its number.
+    `completes` overrides the completion of a call, by its number. `conflict` are calls that plainly have no order.
     """
 
     keys: tuple[Hashable, ...]
     calls: Sequence[Call]
     completes: Mapping[int, int] = field(default_factory=dict)
     free: tuple[Call, ...] = ()
+    conflict: tuple[Call, ...] = ()
 
     def complete(self, call: Call) -> int:
         """When `call` is over; NEVER for one that need not happen."""

@@ -117,6 +117,11 @@ class Model(ABC):
         del call
         return False
 
+    def conflict(self, calls: Sequence[Call], free: Sequence[Call] = ()) -> tuple[Call, ...]:
+        """Calls that plainly have no order by the return of the last, whatever others did, `free` ones any often."""
+        del calls, free
+        return ()
+
     def traces(self, calls: Sequence[Call]) -> Traces | None:
         """What unknown calls may leave; None: anything may have observed them."""
         del calls

@@ -15,6 +15,7 @@ from dataclasses import replace
 from halab.consistency.call import Call
 from halab.consistency.columns import NEVER
 from halab.consistency.linear.case import Case
+from halab.consistency.linear.conflict import unmade
 from halab.consistency.linear.model import Model, Token, Traces
 
 
@@ -38,6 +39,7 @@ def settle(case: Case, model: Model) -> Case:
         calls=[call for call in case.calls if call.op not in numbers or call.op in over or call.op in kept],
         completes={**case.completes, **over},
         free=tuple(call for call in case.free if call.op in kept),
+        conflict=unmade(case.calls, case.free, traces),
     )
 
 

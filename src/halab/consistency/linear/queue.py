@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from halab.consistency.call import Call
 from halab.consistency.columns import INFO, NEVER
+from halab.consistency.linear.conflict import queue_conflict
 from halab.consistency.linear.model import IMPOSSIBLE, KIND, Frame, Mark, Simple, State, Token, Traces
 
 _SPARE: Final = Mark("an element that no answered dequeue took")
@@ -16,7 +17,11 @@ _SHIFT: Final = Mark("the queue moved on")
 
 
 class Queue(Simple):
-    """`enqueue` element, and `dequeue` -> element, or None where the queue is empty."""
+    """`enqueue` element, and `dequeue` -> element, or None where the queue is empty.
+
+    Where each element comes once, a defect is mostly plain from few calls (`conflict`). One that is never taken, though
+    others overtook it, is left to the search, as are equal elements: long histories of many clients may stay undecided.
+    """
 
     name: ClassVar[str] = "queue"
 
@@ -51,6 +56,9 @@ class Queue(Simple):
 
         return Traces(leaves=leaves, meets=meets, given=(_SHIFT,))
 
+    def conflict(self, calls: Sequence[Call], free: Sequence[Call] = ()) -> tuple[Call, ...]:
+        return queue_conflict(calls, {call.argument for call in free if call.f == "enqueue"})
+
     def frame(self, calls: Sequence[Call], free: Sequence[Call] = ()) -> Frame:
         """Elements that no answered dequeue took are one; behind more of them than unknown dequeues, nothing counts."""
         exits = _Exits(calls, free)
@@ -78,12 +86,16 @@ class Queue(Simple):
         return "" if call.f == "dequeue" or call.argument is not None else "cannot enqueue None, which means empty"
 
 
+def _takes(call: Call) -> bool:
+    return call.f == "dequeue" and call.outcome != INFO and call.result is not None
+
+
 class _Exits:
     """When the elements of a partition are taken, as far as its calls betray it."""
 
     def __init__(self, calls: Sequence[Call], free: Sequence[Call] = ()) -> None:
         takes = [call for call in (*calls, *free) if call.f == "dequeue"]
-        answered = [call for call in takes if call.outcome != INFO and call.result is not None]
+        answered = [*filter(_takes, takes)]
         made = Counter(call.argument for call in (*calls, *free, *free) if call.f == "enqueue")
         taken = Counter(call.result for call in answered)
         taken.update(call.result for call in free if call.f == "dequeue")
@@ -108,14 +120,14 @@ class _Exits:
 
     def is_due(self, call: Call) -> bool:
         """Whether it is a dequeue that must happen: where it can, the element is for no other call."""
-        return call.f == "dequeue" and call.result is not None and call.outcome != INFO
+        return _takes(call)
 
     def span(self, call: Call) -> tuple[int, int]:
         """When the element of an enqueue is taken: elements leave in the order in which they came."""
         if call.f == "enqueue":
             if call.argument in self._takes:
                 return self._takes[call.argument].invoke, self._takes[call.argument].complete
-            if self.is_spare(call.argument) and not self._unknown:
+            if not self._unknown:
                 return NEVER, NEVER
         return -1, NEVER
 

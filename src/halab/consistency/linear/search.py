@@ -50,11 +50,12 @@ class Search:
     """Whether the calls of a timeline can be ordered. `run` goes on where it stopped.
 
     `path` is an order of all calls once there is one. Until then, and where there is none, it is the longest that was
-    found: up to return `reached`, whose call fits nowhere after it, in `state`.
+    found: up to return `reached`, whose call fits nowhere after it, in `state`. Nothing is searched where the calls of
+    `conflict` plainly have none.
     """
 
-    def __init__(self, timeline: Timeline, frame: Frame) -> None:
-        self.timeline, self.frame = timeline, frame
+    def __init__(self, timeline: Timeline, frame: Frame, conflict: tuple[Call, ...] = ()) -> None:
+        self.timeline, self.frame, self.conflict = timeline, frame, conflict
         self.configurations = 0
         self.reached = -1
         self.state: State = frame.initial
@@ -66,7 +67,8 @@ class Search:
         self._seen: dict[tuple[int, int, int], tuple[int, ...]] = {}
         self._waiting: list[tuple[int, int, Move]] = []
         self._pushed = 0
-        self._push((0, _LAST, 0, 0, self._automaton.initial, timeline.fresh[0], None))
+        if not conflict:
+            self._push((0, _LAST, 0, 0, self._automaton.initial, timeline.fresh[0], None))
 
     def run(self, *, configurations: int, deadline: float) -> bool | None:
         """Go on for about so many configurations, until `deadline` of the monotonic clock; None: not decided yet."""

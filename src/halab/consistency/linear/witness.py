@@ -39,7 +39,8 @@ def search_for(case: Case, model: Model) -> Search:
     """A search for an order of a case."""
     settled = settle(case, model)
     frame = model.frame(settled.calls, settled.free)
-    return Search(Timeline(settled, model, frame), frame)
+    conflict = settled.conflict or model.conflict(settled.calls, settled.free)
+    return Search(Timeline(settled, model, frame), frame, conflict)
 
 
 class Effort:
@@ -128,11 +129,12 @@ class Witness:
 def explain(case: Case, search: Search, effort: Effort) -> Witness:
     """The witness of a case that `search` found to have no order."""
     model = effort.model
-    effort.most = 500 + 10 * search.configurations
+    effort.most = 500 + 10 * (search.configurations or len(case.calls))
     answered = sorted((call for call in case.calls if call.complete != NEVER), key=_COMPLETE)
-    low = bisect_left(answered, search.timeline.returns[search.reached], key=_COMPLETE)
-    end = _shortest(low, len(answered) - 1, lambda at: effort.refutes(_prefix(case, answered[: at + 1], model)))
-    longest, stuck = search, search.timeline.calls[search.reached]
+    low, high = _bounds(case, answered, search, effort)
+    end = _shortest(low, high, lambda at: effort.refutes(_prefix(case, answered[: at + 1], model)))
+    last = high if search.conflict or end is None else end
+    longest, stuck = search, answered[last] if search.conflict else search.timeline.calls[search.reached]
     if end is not None:
         before = _prefix(case, answered[:end], model)
         # An order in which it took effect before it returned says less, but there may be no other.
@@ -142,8 +144,8 @@ def explain(case: Case, search: Search, effort: Effort) -> Witness:
             if found[1]:
                 longest, stuck = found[0], answered[end]
                 break
-    last = len(answered) - 1 if end is None else end
-    core = _core(_prefix(case, answered[: last + 1], model), answered[last], effort)
+    prefix = _prefix(case, answered[: last + 1], model)
+    core = _within(prefix, search.conflict) or _core(prefix, answered[last], effort)
     return Witness(
         keys=case.keys,
         core=tuple(core),
@@ -155,6 +157,20 @@ def explain(case: Case, search: Search, effort: Effort) -> Witness:
         state=longest.state,
         exact=longest is not search,
     )
+
+
+def _bounds(case: Case, answered: Sequence[Call], search: Search, effort: Effort) -> tuple[int, int]:
+    """Between which returns there is the first one until which there is no order."""
+    if not search.conflict:
+        return bisect_left(answered, search.timeline.returns[search.reached], key=_COMPLETE), len(answered) - 1
+    high = next(at for at, call in enumerate(answered) if call.op == search.conflict[-1].op)
+    return (0 if effort.refutes(_prefix(case, answered[:high], effort.model)) else high), high
+
+
+def _within(case: Case, calls: Sequence[Call]) -> list[Call]:
+    """Those of `calls` that the case has, as it has them."""
+    numbers = {call.op for call in calls}
+    return sorted((call for call in case.calls if call.op in numbers), key=_INVOKE)
 
 
 def _left(core: Sequence[Call], answered: Sequence[Call], model: Model) -> tuple[Call, ...]:
