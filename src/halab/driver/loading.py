@@ -52,7 +52,7 @@ def document(load: Load) -> dict[str, Any]:
         "description": f"Load alone: {', '.join(load.workloads)}; {load.users} users for {load.duration}.",
         "destructive": False,
         "before": float(seconds(load.duration, smallest=1)),
-        "promises": {"lost_writes": {}, "rows_equal": {}} if ROWS in shares else {},
+        "promises": {"lost_writes": {"at_most": 0}, "rows_equal": {}} if ROWS in shares else {},
     }
     if ROWS in shares:
         users = shares.pop(ROWS)
