@@ -119,6 +119,7 @@ def _judge(history: History, context: Context) -> Judgement:
     names = list(context.bounds)
     if context.faults:
         names += [name for name in ALWAYS if name not in context.bounds]
+    names += [name for name in context.workloads if name not in context.bounds and name not in context.waived]
     verdicts = []
     for name in names:
         promise, check = CHECKERS[name]
@@ -159,12 +160,16 @@ def context_from_run(run: Mapping[str, Any], *, source: str = "run.json") -> Con
         )
     except (TypeError, KeyError) as error:
         raise RunError(f"{source}: key scenario.workload: {load!r} is not a workload: {error}") from error
+    loads, promises = scenario.get("workloads") or {}, scenario.get("promises") or {}
+    # Without a threshold of the scenario's a workload's promise has its own, which may depend on the workload.
+    asked = {name: given for name, given in promises.items() if name not in loads or given}
     return Context(
         nodes=nodes,
         load=planned,
-        workloads=_workloads(scenario.get("workloads") or {}, source=source),
+        workloads=_workloads(loads, source=source),
         faults=len(scenario.get("faults") or ()),
-        bounds=parse_bounds(scenario.get("promises") or {}, source=source),
+        bounds=parse_bounds(asked, source=source),
+        waived=frozenset(name for name in loads if promises.get(name, {}) is None),
         interrupted=bool(run.get("interrupted")),
     )
 

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+from halab.inventory import Cluster
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -63,13 +66,30 @@ def drill(document: dict[str, Any], name: str, inventory: Path, folder: Path) ->
     path = folder / f"{name}.yml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     before = _runs(name)
-    done = subprocess.run(
-        [sys.executable, "-m", "halab", "chaos", str(path), "-i", str(inventory)],
-        cwd=ROOT, capture_output=True, text=True, timeout=DRILL_WITHIN_S, check=False,
-    )  # fmt: skip
+    done = halab("chaos", str(path), "-i", str(inventory))
     fresh = _runs(name) - before
     found = json.loads((max(fresh) / "verdicts.json").read_text())["promises"] if fresh else []
     return Judged(done.returncode, done.stdout + done.stderr, {item["name"]: item for item in found})
+
+
+def halab(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line of this environment."""
+    return subprocess.run(
+        [sys.executable, "-m", "halab", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=DRILL_WITHIN_S, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def whole(inventory: Path, cluster: Cluster) -> None:
+    """A healthy cluster: what a defect has ruined for good (fsync = off) is made anew, where it is ours to make."""
+    if f"cluster {cluster.name}: healthy" in halab("status", "-i", str(inventory)).stdout:
+        return
+    if not cluster.owned:
+        pytest.skip(f"cluster {cluster.name} is not healthy, and not ours to make anew: `halab status` says why")
+    for command in ("down", "up"):
+        done = halab(command, "-i", str(inventory))
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _runs(name: str) -> set[Path]:

@@ -15,6 +15,7 @@ each = pytest.mark.parametrize("defect", defects(), ids=lambda defect: defect.na
 
 
 @each
+@pytest.mark.usefixtures("whole")
 def test_it_is_found(defect: Defect, inventory: Path, tmp_path: Path) -> None:
     judged = drill(defect.document(planted=True), f"planted-{defect.name}", inventory, tmp_path)
     found = judged.promises.get(defect.promise, {})
@@ -24,6 +25,7 @@ def test_it_is_found(defect: Defect, inventory: Path, tmp_path: Path) -> None:
 
 
 @each
+@pytest.mark.usefixtures("whole")
 def test_its_healthy_twin_is_not_accused(defect: Defect, inventory: Path, tmp_path: Path) -> None:
     judged = drill(defect.document(planted=False), f"healthy-{defect.name}", inventory, tmp_path)
     assert {name: item["verdict"] for name, item in judged.promises.items()} == dict.fromkeys(

@@ -38,6 +38,7 @@ class PlannedWorkload:
 class Context:
     """The plan that a history is judged against.
 
+    `waived` are promises of workloads that the scenario takes back.
     `nodes` are the PostgreSQL nodes that must exist; `load` is the basic one, None where there is none; `faults` is how
     many faults it plans; `bounds` holds thresholds by promise name, and a promise without one has its own default.
     `interrupted` says that somebody ended the run before its plan did.
@@ -48,6 +49,7 @@ class Context:
     workloads: Mapping[str, PlannedWorkload] = field(default_factory=dict)
     faults: int = 0
     bounds: Mapping[str, Bound] = field(default_factory=dict)
+    waived: frozenset[str] = frozenset()
     interrupted: bool = False
 
 

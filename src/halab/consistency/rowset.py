@@ -100,13 +100,9 @@ def check(adds: Columns, reads: Reads, *, linearizable: bool = False, tell: Tell
     fates = _fates(elements, reads, seen)
     witness = _Witness(elements=elements, reads=reads, seen=seen, fates=fates, tell=tell)
     acknowledged = int(np.sum(elements.acknowledged < NEVER))
-    if acknowledged:
-        kinds = witness.kinds(linearizable=linearizable)
-        doubts = witness.doubts()
-    else:
-        kinds, doubts = [], ["No addition was acknowledged, so none can be lost."]
+    doubts = witness.doubts() if acknowledged else ["No addition was acknowledged, so none can be lost."]
     return conclude(
-        kinds,
+        witness.kinds(linearizable=linearizable),
         judged=len(rows) + len(reads),
         kept=f"All {acknowledged} acknowledged elements stayed, as far as {len(reads)} reads tell.",
         doubts=doubts,

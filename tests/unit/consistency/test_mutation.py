@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +61,14 @@ def test_a_deciding_line_is_broken_in_all_its_ways(tmp_path: Path) -> None:
 
 
 def test_needed_lines_are_told_from_equivalent_changes_and_the_tree_stays_as_it_is() -> None:
+    """In a process of its own: a session that has run many other tests is not what mutants are forked from."""
+    code = "from tests.unit.consistency.test_mutation import needed_and_equivalent; needed_and_equivalent()"
+    path = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def needed_and_equivalent() -> None:
     files = [source_of(ROOT, "zones"), ROOT / TESTS / "test_zones.py"]
     before = [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
     preload()

@@ -159,14 +159,20 @@ def test_elements_that_were_acknowledged_after_the_last_read_began_are_not_known
     ("adds", "looks", "reason"),
     [
         (TEN, [], "No read was answered"),
-        ([], [final_read(1)], "No addition was acknowledged"),
-        ([Add(1, 0, 0, INFO), Add(2, 0, 9, FAIL)], [final_read(1, 2, 3)], "No addition was acknowledged"),
+        ([], [final_read()], "No addition was acknowledged"),
+        ([Add(1, 0, 0, INFO), Add(2, 0, 9, FAIL)], [final_read(1)], "No addition was acknowledged"),
     ],
 )
 def test_where_nothing_can_be_compared_nothing_is_known(adds: list[Add], looks: list[Look], reason: str) -> None:
     finding = judge(adds, *looks)
     assert finding.status is Status.UNKNOWN
     assert finding.words.startswith(reason)
+
+
+def test_what_nobody_added_is_told_even_where_nothing_was_acknowledged() -> None:
+    finding = judge([Add(1, 0, 0, INFO), Add(2, 0, 9, FAIL)], final_read(1, 2, 3))
+    assert finding.status is Status.INVALID
+    assert finding.details["anomalies"] == {"unexpected": 1, "failed-but-present": 1}
 
 
 def test_a_set_is_one_key_and_other_operations_are_passed_over() -> None:

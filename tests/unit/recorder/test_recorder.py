@@ -71,8 +71,8 @@ def test_a_whole_run(driver, postgres):
     assert reads[-1].complete.value["count"] > 0
     assert all(operation.invoke.t <= operation.complete.t for operation in history.operations)
     seconds = (history.phase("load-stop") - history.phase("load-start")) / 1e9
-    assert len(writes) / seconds == pytest.approx(80, rel=0.1)
-    assert len(reads) / seconds == pytest.approx(40, rel=0.1)
+    assert len(writes) / seconds == pytest.approx(80, rel=0.3)
+    assert len(reads) / seconds == pytest.approx(40, rel=0.3)
     sql = [seen for seen in history.observations if seen.source == "sql"]
     assert len(sql) / history.seconds(sql[-1].t) > 4.5
     assert all(seen.ok and seen.writable and seen.role == "primary" for seen in sql)

@@ -79,7 +79,7 @@ def test_the_plan_that_a_run_keeps_is_what_it_is_judged_by() -> None:
     plan = parsed({"bank": {"clients": 2, "rate": 3, "accounts": 5}})
     hosts = [{"name": "pg1", "groups": ["patroni"]}]
     context = context_from_run({"scenario": scenario.as_data(plan), "cluster": {"hosts": hosts}})
-    assert set(context.bounds) == {"bank"}
+    assert (set(context.bounds), set(context.waived)) == (set(), set())
     planned = context.workloads["bank"]
     assert (planned.clients, planned.rate, planned.parameters["accounts"]) == (2, 3, 5)
     assert planned.kinds == catalogue.workload("bank").kinds

@@ -104,7 +104,7 @@ def _run(
     planned = PlannedWorkload(
         clients=group.clients, rate=1, kinds=known.kinds, route=group.route, parameters=group.parameters
     )
-    context = Context(nodes=("pg1",), workloads={known.name: planned}, bounds=promises.parse_bounds({known.name: {}}))
+    context = Context(nodes=("pg1",), workloads={known.name: planned})
     return Ran(History.from_records(records), context, records)
 
 
