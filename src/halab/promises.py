@@ -11,6 +11,7 @@ from typing import Any, Final
 from halab.checkers import (
     availability,
     bank,
+    batches,
     cache,
     counter,
     etcd_leader,
@@ -52,8 +53,9 @@ CHECKERS: Final[Mapping[str, tuple[Promise, Check]]] = {
     module.PROMISE.name: (module.PROMISE, module.check)
     for module in (
         write_outage, lost_writes, single_primary, single_writer, promotions, operations_ok, availability, rejoined,
-        rows_equal, lag, etcd_leader, redis_failover, redis_agrees, fault_acted, fault_gone, bank, work, list_append,
-        register, counter, unique_ids, sessions, redis_writes, etcd_register, etcd_lock, etcd_watch, cache, vectors,
+        rows_equal, lag, etcd_leader, redis_failover, redis_agrees, fault_acted, fault_gone, bank, batches, work,
+        list_append, register, counter, unique_ids, sessions, redis_writes, etcd_register, etcd_lock, etcd_watch,
+        cache, vectors,
     )
 }  # fmt: skip
 COMPARISONS: Final[Mapping[str, Comparison]] = {

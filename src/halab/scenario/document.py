@@ -39,6 +39,7 @@ PROMISES: Mapping[str, tuple[str, ...]] = {
     "fault_gone": (),
     # Of workloads; each is judged wherever its workload runs.
     "bank": (),
+    "batches": (),
     "counter": (),
     "etcd_lock": (),
     "etcd_register": (),

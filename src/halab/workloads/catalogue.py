@@ -11,6 +11,7 @@ from halab.workloads.actor import Actor, Setting
 
 NAMES: Final[tuple[str, ...]] = (
     "bank",
+    "batches",
     "cache",
     "counter",
     "etcd_lock",

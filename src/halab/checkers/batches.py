@@ -1,0 +1,123 @@
+"""A batch is there as a whole or not at all: rows of one statement in the workload batches.
+
+Every count of a batch's rows, during the load and after it, is all or none. An acknowledged batch is there for whoever
+looks after that, a refused one is not, and one that was seen stays. A batch of unknown outcome may be either, at first.
+O(n log n) with n the operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from halab.checkers.context import Context
+from halab.checkers.findings import common, judged, promise_of, teller
+from halab.consistency.columns import FAIL, OK
+from halab.consistency.finding import Tell
+from halab.consistency.operation import Evidence, Explanation, Operation, completed, invoked
+from halab.history import History
+from halab.history import Operation as Recorded
+from halab.verdict import Verdict
+
+PROMISE: Final = promise_of("batches", "Batches are there as a whole or not at all")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Count(Operation):
+    """Somebody found `rows` rows of a batch."""
+
+    rows: int
+
+
+def check(history: History, context: Context) -> Verdict:
+    """Judge every count, and the read of all batches after the load."""
+    planned = context.workloads.get(PROMISE.name)
+    if planned is None:
+        return PROMISE.unknown(context, "The scenario has no workload batches.")
+    operations = history.workloads.get(PROMISE.name, ())
+    size, tell = int(planned.parameters["size"]), teller(history, operations)
+    inserts = {
+        int(str(operation.invoke.key)): Operation(**common(operation))
+        for operation in operations
+        if operation.invoke.f == "insert"
+    }
+    pages = [operation for operation in operations if operation.invoke.f == "final" and operation.outcome == "ok"]
+    counts: dict[int, list[_Count]] = {}
+    for batch, count in (*_counted(operations), *_read_back(pages, inserts)):
+        counts.setdefault(batch, []).append(count)
+    evidence = Evidence()
+    for batch, found in counts.items():
+        _judge(batch, inserts.get(batch), sorted(found, key=invoked), size, evidence, tell)
+    doubts = [] if any(insert.outcome == OK for insert in inserts.values()) else ["No batch was acknowledged."]
+    finding = evidence.conclude(
+        judged=len(operations),
+        kept=f"All {sum(map(len, counts.values()))} counts of {len(inserts)} batches found {size} rows or none.",
+        doubts=doubts,
+        details={"batches": len(inserts), "rows_each": size},
+    )
+    whole = any(_answer(page)["below"] is None for page in pages)
+    unproven = "" if whole else "The batches could not be read after the load, so that a lost one would not show."
+    return judged(PROMISE, context, finding, unproven=unproven)
+
+
+def _judge(
+    batch: int, insert: Operation | None, counts: list[_Count], size: int, evidence: Evidence, tell: Tell
+) -> None:
+    """`counts` by the time when they began."""
+    seen: _Count | None = None
+    for count in counts:
+        name, why, other = _wrong(insert, count, seen, size)
+        if name:
+            who = f", {tell(other.op)}" if other is not None else ""
+            words = f"{tell(count.op)} found {count.rows} of the {size} rows of batch {batch}, {why}{who}."
+            operations = (count.op,) if other is None else (other.op, count.op)
+            evidence.add(name, partial(_explained, words, operations))
+        elif count.rows and (seen is None or completed(count) < completed(seen)):
+            seen = count
+
+
+def _wrong(
+    insert: Operation | None, count: _Count, seen: _Count | None, size: int
+) -> tuple[str, str, Operation | None]:
+    """The anomaly's name, why it is one, and the operation that says so; no name where there is nothing wrong."""
+    if insert is None:
+        return ("unexpected", "which nobody inserted", None) if count.rows else ("", "", None)
+    if count.rows not in (0, size):
+        return "partial-batch", "inserted in one statement", insert
+    if count.rows:
+        return ("failed-but-present", "which surely failed", insert) if insert.outcome == FAIL else ("", "", None)
+    if insert.outcome == OK and insert.complete < count.invoke:
+        return "lost-batch", "which had been acknowledged", insert
+    if seen is not None and seen.complete < count.invoke:
+        return "vanished-batch", "which had been found", seen
+    return "", "", None
+
+
+def _explained(words: str, operations: tuple[int, ...]) -> Explanation:
+    return words, operations
+
+
+def _counted(operations: tuple[Recorded, ...]) -> Iterator[tuple[int, _Count]]:
+    for operation in operations:
+        if operation.invoke.f == "read" and operation.outcome == "ok" and operation.complete is not None:
+            yield int(str(operation.invoke.key)), _Count(**common(operation), rows=int(str(operation.complete.value)))
+
+
+def _read_back(pages: list[Recorded], inserts: dict[int, Operation]) -> Iterator[tuple[int, _Count]]:
+    """A page shows every batch from `from` to before `below`; those that it leaves out have no rows."""
+    for page in pages:
+        told, moment = _answer(page), common(page)
+        shown = {int(batch): int(rows) for batch, rows in told["rows"]}
+        absent = [
+            batch
+            for batch in inserts
+            if batch not in shown and batch >= told["from"] and (told["below"] is None or batch < told["below"])
+        ]
+        for batch, rows in (*shown.items(), *dict.fromkeys(absent, 0).items()):
+            yield batch, _Count(**moment, rows=rows)
+
+
+def _answer(page: Recorded) -> Any:
+    return page.complete.value if page.complete is not None else {}

@@ -1,0 +1,68 @@
+"""Hand-made batches: whole, partial, lost, and not known."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.checkers.handmade_workload import Workload, history, page
+
+from halab.checkers import batches
+from halab.checkers.context import Context
+from halab.verdict import Status
+
+LOAD = Workload("batches", size=10)
+
+
+def insert(op, batch, **options):
+    return LOAD.operation(op, "insert", key=batch, asked=10, told=10, **options)
+
+
+def count(op, batch, rows, **options):
+    return LOAD.operation(op, "read", key=batch, told=rows, **options)
+
+
+def final(op, *rows, **options):
+    return page(LOAD, op, *rows, **options)
+
+
+BOTH = (insert(1, 1), insert(2, 2))
+WHOLE = ([1, 10], [2, 10])
+
+
+@pytest.mark.parametrize(
+    ("status", "anomaly", "parts"),
+    [
+        (Status.VALID, "", (*BOTH, count(3, 1, 10), final(4, [1, 10], [2, 10]))),
+        (Status.VALID, "", (*BOTH, final(4, [1, 10], below=2), final(5, [2, 10], begin=2))),
+        (Status.VALID, "", (*BOTH, insert(3, 3, outcome="info"), count(4, 3, 0), final(5, [1, 10], [2, 10], [3, 10]))),
+        (Status.VALID, "", (*BOTH, insert(3, 3, outcome=None), final(5, [1, 10], [2, 10]))),
+        (Status.VALID, "", (*BOTH, insert(3, 3, outcome="fail"), count(4, 3, 0), final(5, [1, 10], [2, 10]))),
+        (Status.VALID, "", (insert(1, 1), count(2, 1, 0, begin=1.2, end=1.6), final(3, [1, 10]))),
+        (Status.INVALID, "partial-batch", (*BOTH, count(3, 1, 4), final(4, [1, 10], [2, 10]))),
+        (Status.INVALID, "partial-batch", (*BOTH, insert(3, 3, outcome="info"), final(4, [1, 10], [2, 10], [3, 9]))),
+        (Status.INVALID, "lost-batch", (*BOTH, final(4, [1, 10]))),
+        (Status.INVALID, "lost-batch", (*BOTH, count(3, 2, 0), final(4, [1, 10], [2, 10]))),
+        (Status.INVALID, "failed-but-present", (*BOTH, insert(3, 3, outcome="fail"), final(4, *WHOLE, [3, 10]))),
+        (Status.INVALID, "unexpected", (*BOTH, final(4, [1, 10], [2, 10], [9, 10]))),
+        (
+            Status.INVALID, "vanished-batch",
+            (*BOTH, insert(3, 3, outcome="info"), count(4, 3, 10), count(5, 3, 0), final(6, [1, 10], [2, 10], [3, 10])),
+        ),
+        (Status.UNKNOWN, "", (*BOTH, count(3, 1, 10))),
+        (Status.UNKNOWN, "", (*BOTH, final(4, [1, 10], below=2))),
+        (Status.UNKNOWN, "", (insert(1, 1, outcome="info"), final(2))),
+    ],
+)  # fmt: skip
+def test_verdict_and_anomaly(status, anomaly, parts):
+    verdict = batches.check(history(*parts), LOAD.context)
+    assert verdict.status is status, verdict.witness
+    assert {witness["name"] for witness in verdict.details["witnesses"]} == ({anomaly} if anomaly else set())
+
+
+def test_the_witness_names_both_operations():
+    witness = batches.check(history(*BOTH, count(3, 1, 4), final(4, [1, 10], [2, 10])), LOAD.context).witness
+    assert witness.startswith("operation 3 (read 1, by batches-3 from 3.000 s")
+    assert "found 4 of the 10 rows of batch 1, inserted in one statement, operation 1 (insert 1" in witness
+
+
+def test_without_the_workload_nothing_is_known():
+    assert batches.check(history(), Context(nodes=("pg1",))).status is Status.UNKNOWN
