@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from halab import inventory
 from halab.history import read_history
 from halab.waiting import eventually
+from halab.workloads.suite import cleanup
 
 WORKLOADS = {"bank": {"clients": 3, "rate": 20}, "counter": {"clients": 2, "rate": 20, "route": "multi_host"}}
 
@@ -23,6 +26,13 @@ def run_dir(run_dir: Path) -> Path:
     run["scenario"]["workloads"] = WORKLOADS
     path.write_text(json.dumps(run))
     return run_dir
+
+
+@pytest.fixture(autouse=True)
+def tidy(postgres, tmp_path: Path) -> Iterator[None]:
+    """What a killed recorder leaves is for the next run to drop; other tests are no runs."""
+    yield
+    cleanup(inventory.load(str(postgres.inventory(tmp_path))))
 
 
 def workers(driver) -> list[int]:

@@ -93,11 +93,13 @@ class RedisServers:
     def wait_for_keys(self, number: int) -> str:
         """Until a run has written so many keys; returns their common prefix."""
         client = self.client()
-        eventually(
-            lambda: client.run("DBSIZE", within_s=1), within_s=10, what=f"{number} keys", every_s=0.01,
-            accept=lambda found: int(found) >= number,
-        )  # fmt: skip
-        _, keys = client.run("SCAN", 0, "COUNT", 1000, within_s=1)
+
+        def keys_if_enough() -> list[bytes]:
+            # Keys expire, also between two questions: what is counted is what is then used.
+            found = client.run("SCAN", 0, "COUNT", 10_000, within_s=1)[1]
+            return list(found) if len(found) >= number else []
+
+        keys = eventually(keys_if_enough, within_s=10, what=f"{number} keys", every_s=0.01)
         client.close()
         return str(keys[0].decode().partition(":")[0]) + ":"
 
