@@ -95,6 +95,7 @@ class Connection:
         self.target = target
         self._guard = guard
         self._connection: psycopg2.extensions.connection | None = None
+        self._cursor: psycopg2.extensions.cursor | None = None
         self._prepared: set[str] = set()
 
     def run(self, statement: str, parameters: Sequence[object] = (), *, within_s: float) -> list[Row]:
@@ -160,7 +161,7 @@ class Connection:
 
     def close(self) -> None:
         """Give the connection up, whatever state it is in."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._cursor = self._connection, None, None
         self._prepared.clear()
         if connection is not None:
             connection.close()
@@ -222,9 +223,11 @@ class Connection:
         connection.notices.clear()
         self._guard.begin(deadline, connection)
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(statement, parameters or None)
-                rows = cursor.fetchall() if cursor.description else []
+            if self._cursor is None:  # one for all statements: making one costs as much as sending a statement
+                self._cursor = connection.cursor()
+            cursor = self._cursor
+            cursor.execute(statement, parameters or None)
+            rows = cursor.fetchall() if cursor.description else []
         except DeadlinePassed:
             raise _late(within_s) from None
         except psycopg2.Error as error:

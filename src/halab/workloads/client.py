@@ -87,7 +87,7 @@ class Client:
         )
         completion, done = self._attempt(op, call)
         shared.record(completion)
-        shared.tally.count(self._workload, call.f, completion.type, completion.t - began)
+        shared.tally.note(self._workload, call.f, completion.type, began, completion.t)
         return done
 
     def _attempt(self, op: int, call: Call) -> tuple[Complete, Done]:
