@@ -40,7 +40,7 @@ from halab.checkers import (
     write_outage,
 )
 from halab.checkers.context import Context, PlannedLoad, PlannedWorkload, Promise
-from halab.checkers.gate import load_gap, workload_gap
+from halab.checkers.gate import end_gap, load_gap, workload_gap
 from halab.errors import HalabError, InputError, Problem
 from halab.history import History, read_history
 from halab.history.memory import without_cyclic_collection
@@ -110,7 +110,7 @@ def judge(history: History, context: Context) -> Judgement:
     """Verdicts on all promises of `context`, in the order of the scenario, gated by what the run could prove.
 
     A kept promise becomes UNKNOWN when the history is cut short, or when it needs a load and the planned one did not
-    run. A broken promise stands, except where it only measures the load itself.
+    run or ended in failures. A broken promise stands, except where it only measures the load itself.
     """
     with without_cyclic_collection():
         return _judge(history, context)
@@ -118,6 +118,7 @@ def judge(history: History, context: Context) -> Judgement:
 
 def _judge(history: History, context: Context) -> Judgement:
     gap, cut = load_gap(history, context), history.truncated()
+    ended = cut or end_gap(history)
     names = list(context.bounds)
     if context.faults:
         names += [name for name in ALWAYS if name not in context.bounds]
@@ -126,7 +127,8 @@ def _judge(history: History, context: Context) -> Judgement:
     for name in names:
         promise, check = CHECKERS[name]
         why = _workload_gap(history, context, promise.workload) if promise.workload else gap
-        verdicts.append(_gated(check(history, context), promise, gap=why, cut=cut))
+        doubt = ended if promise.needs_load and not promise.workload else cut
+        verdicts.append(_gated(check(history, context), promise, gap=why, doubt=doubt))
     return Judgement(run=history.header.run, promises=tuple(verdicts))
 
 
@@ -137,13 +139,13 @@ def _workload_gap(history: History, context: Context, name: str) -> str:
     return workload_gap(history, planned, history.workloads.get(name, ()), servers=len(context.nodes))
 
 
-def _gated(verdict: Verdict, promise: Promise, *, gap: str, cut: str) -> Verdict:
+def _gated(verdict: Verdict, promise: Promise, *, gap: str, doubt: str) -> Verdict:
     if verdict.status is Status.UNKNOWN:
         return verdict
     kept = verdict.status is Status.VALID
     if promise.needs_load and gap and (kept or not promise.proof_stands):
         return verdict.downgraded(gap)
-    return verdict.downgraded(cut) if kept and cut else verdict
+    return verdict.downgraded(doubt) if kept and doubt else verdict
 
 
 def context_from_run(run: Mapping[str, Any], *, source: str = "run.json") -> Context:

@@ -13,8 +13,9 @@ from tests.ha.conftest import WITHIN_S
 
 from halab.clients.etcd import EtcdEndpoint
 from halab.clients.http import HttpError, JsonEndpoint
+from halab.clients.outcome import OperationFailed
 from halab.clients.patroni import PatroniEndpoint
-from halab.clients.postgres import Connection, OperationFailed, Target
+from halab.clients.postgres import Connection, Target
 from halab.clients.redis import SentinelEndpoint
 from halab.inventory import Cluster, Haproxy, RedisGroup
 

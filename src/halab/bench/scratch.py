@@ -11,8 +11,9 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from halab.clients.postgres import Connection, Target
 from halab.errors import HalabError
@@ -72,9 +73,11 @@ class Server:
     def pid(self) -> int:
         return int((self.folder / "data/postmaster.pid").read_text().splitlines()[0])
 
-    def target(self, **changes: object) -> Target:
-        values = {"address": "127.0.0.1", "port": self.port, "user": SUPERUSER, "password": PASSWORD}
-        return Target(**{"ca_file": self.folder / "ca.crt", **values, **changes})  # type: ignore[arg-type]
+    def target(self, **changes: Any) -> Target:
+        """The superuser's, with `changes`."""
+        ca_file = self.folder / "ca.crt"
+        own = Target(address="127.0.0.1", port=self.port, user=SUPERUSER, password=PASSWORD, ca_file=ca_file)
+        return replace(own, **changes)
 
     def connection(self) -> Connection:
         return Connection(self.target())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 from halab.checkers.context import Context
@@ -45,5 +44,5 @@ def _transfer(operation: Operation) -> bank.Transfer:
 
 
 def _read(operation: Operation) -> bank.Read:
-    balances: Iterable[Any] = operation.complete.value if operation.complete is not None else ()  # type: ignore[assignment]
+    balances: Any = operation.complete.value if operation.complete is not None else ()
     return bank.Read(**common(operation), balances={int(account): int(balance) for account, balance in balances})

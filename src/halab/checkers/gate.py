@@ -14,8 +14,6 @@ from halab.history import History, Operation
 
 LEAST_SHARE = 0.5
 LEAST_SECONDS = 1.0
-
-
 LAST: Final = 20
 """Of so many operations of each kind, the last, one must have succeeded: failures at the end prove no recovery."""
 
@@ -25,9 +23,9 @@ def workload_gap(
 ) -> str:
     """Why this workload proves nothing, in words; empty where it ran as planned.
 
-    Each kind of operation must have been acknowledged and must succeed at the end; and answers must have come at half
-    the planned rate from the start of the load to the first fault, or to its end. On route direct a client whose server
-    is no primary is refused and waits, so that only one of the `servers` counts.
+    Each kind of operation must have been acknowledged and must succeed at the end; and acknowledgements must come at
+    half the planned rate from the start of the load to the first fault, or to its end. On route direct a client whose
+    server is no primary is refused and waits, so that only one of the `servers` counts.
     """
     window = load_window(history)
     if window is None:
@@ -43,14 +41,9 @@ def workload_gap(
     seconds = (end - start) / 1e9
     if seconds < LEAST_SECONDS:
         return f"the load ran only {max(seconds, 0):.1f} s before the fault; at least {LEAST_SECONDS:g} s are needed"
-    ok = sum(operation.outcome != "info" and start <= operation.invoke.t <= end for operation in of_load)
+    ok = sum(operation.outcome == "ok" and start <= operation.invoke.t <= end for operation in of_load)
     rate = planned.clients * planned.rate / (servers if planned.route == "direct" else 1)
-    if ok < LEAST_SHARE * rate * seconds:
-        return (
-            f"{ok} operations ended in the {seconds:.1f} s before the fault, {ok / seconds:.1f} a second; {rate:g} a "
-            "second were planned and at least half of that is needed"
-        )
-    return ""
+    return _too_few("operations", ok, rate, seconds)
 
 
 def load_gap(history: History, context: Context) -> str:
@@ -81,13 +74,29 @@ def load_gap(history: History, context: Context) -> str:
         ("writes", writes, planned.writers * planned.write_rate),
         ("reads", reads, planned.readers * planned.read_rate),
     )
-    for kind, count, rate in wanted:
-        if count < LEAST_SHARE * rate * seconds:
-            return (
-                f"{count} {kind} were acknowledged in the {seconds:.1f} s before the fault, {count / seconds:.1f} a "
-                f"second; {rate:g} a second were planned and at least half of that is needed"
-            )
+    return next((gap for kind, count, rate in wanted if (gap := _too_few(kind, count, rate, seconds))), "")
+
+
+def end_gap(history: History) -> str:
+    """Why the end of the basic load proves no recovery, in words; empty where its last operations succeeded."""
+    window = load_window(history)
+    if window is None:
+        return ""
+    of_load = [operation for operation in history.operations if operation.invoke.t <= window[1]]
+    for noun, writes in (("writes", True), ("reads", False)):
+        last = [operation for operation in of_load if (operation.invoke.f in WRITES) is writes][-LAST:]
+        if last and not any(operation.outcome == "ok" for operation in last):
+            return f"the last {len(last)} {noun} all failed: the service was not there at the end"
     return ""
+
+
+def _too_few(kind: str, count: int, rate: float, seconds: float) -> str:
+    if count >= LEAST_SHARE * rate * seconds:
+        return ""
+    return (
+        f"{count} {kind} were acknowledged in the {seconds:.1f} s before the fault, {count / seconds:.1f} a second; "
+        f"{rate:g} a second were planned and at least half of that is needed"
+    )
 
 
 def _before_faults(history: History, window: tuple[int, int]) -> tuple[int, int]:

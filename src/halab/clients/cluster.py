@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from halab.clients.postgres import Connection, OperationFailed, Target
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection, Target
 from halab.errors import HalabError, InputError, Problem
 from halab.inventory import Cluster, PatroniMember
 

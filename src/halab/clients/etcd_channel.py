@@ -15,13 +15,12 @@ import http.client
 import json
 import select
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from halab.clients.etcd import ROOT
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed, nothing_done
 from halab.inventory import EtcdMember
 from halab.waiting import Deadline
 
@@ -127,17 +126,6 @@ class Channel:
             said = f"status {response.status}, no JSON object: {text[:80]!r}"
             raise OperationFailed("info", "not-json", said, reached=True)
         return response.status, answer
-
-
-@contextmanager
-def nothing_done() -> Iterator[None]:
-    """What is unknown about a call without an effect on data does not matter."""
-    try:
-        yield
-    except OperationFailed as error:
-        if error.outcome == "fail":
-            raise
-        raise OperationFailed("fail", error.error_class, error.text, reached=error.reached, lost=error.lost) from None
 
 
 def logged_out(answer: Mapping[str, Any]) -> bool:

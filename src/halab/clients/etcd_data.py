@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from halab.clients.etcd_channel import Channel, nothing_done
+from halab.clients.etcd_channel import Channel
 from halab.clients.etcd_stream import Stream
+from halab.clients.outcome import nothing_done
 from halab.waiting import Deadline
 
 Part = Mapping[str, Any]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from halab.clients.etcd_channel import CHUNK_BYTES, SHORTEST_S, Channel, refusal
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.waiting import Deadline
 
 _HEAD_ENDS: Final = b"\r\n\r\n"

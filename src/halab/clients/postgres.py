@@ -11,41 +11,26 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psycopg2
 import psycopg2.extensions
 
 from halab.clients.guard import BY_CALLBACK, DeadlinePassed, Guard
-from halab.errors import HalabError
+from halab.clients.outcome import OperationFailed, nothing_done
 from halab.waiting import Deadline
 
 # The transaction is visible but may be lost: PostgreSQL says so with a warning, and the commit succeeds.
 # https://patroni.readthedocs.io/en/latest/replication_modes.html
 SYNC_WAIT_CANCELLED = "canceling wait for synchronous replication"
 READ_ONLY_TRANSACTION = "25006"
+# SQLSTATEs of pg_current_wal_lsn(), of BEGIN READ WRITE and of SERIALIZABLE on a standby; other errors have them too.
+IN_RECOVERY = ("55000", "0A000")
+STANDBY_WORDS = ("recovery", "hot standby")
 UNKNOWN_CLASSES = ("57", "08")
 UNKNOWN_SEVERITIES = ("FATAL", "PANIC")
 
 Row = tuple[Any, ...]
-
-
-class OperationFailed(HalabError):  # noqa: N818 (an outcome, not a fault of the program)
-    """An operation without an ok: `outcome` fail means it surely did not happen, info means that nobody knows.
-
-    `reached` tells whether a server that could have carried it out was reached, `lost` that the connection is of no
-    further use.
-    """
-
-    def __init__(
-        self, outcome: Literal["fail", "info"], error_class: str, text: str, *, reached: bool, lost: bool = False
-    ) -> None:
-        self.outcome: Literal["fail", "info"] = outcome
-        self.error_class = error_class
-        self.text = text
-        self.reached = reached
-        self.lost = lost
-        super().__init__(f"{error_class}: {text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +102,7 @@ class Connection:
         with self._closed_when_lost():
             connection = self._usable(deadline)
             if name not in self._prepared:
-                with _nothing_done():
+                with nothing_done():
                     self._execute(connection, f"PREPARE {name} AS {statement}", (), deadline, within_s)
                 self._prepared.add(name)
             places = ", ".join(["%s"] * len(parameters))
@@ -137,7 +122,7 @@ class Connection:
             connection = self._usable(deadline)
 
             def execute(statement: str, parameters: Sequence[object] = ()) -> list[Row]:
-                with _nothing_done():
+                with nothing_done():
                     return self._execute(connection, statement, parameters, deadline, within_s)
 
             execute(begin)
@@ -244,17 +229,6 @@ def _late(within_s: float) -> OperationFailed:
     return OperationFailed("info", "deadline", f"no answer within {within_s:g} s", reached=True, lost=True)
 
 
-@contextmanager
-def _nothing_done() -> Iterator[None]:
-    """What is unknown about a statement that commits nothing does not matter: it did not happen."""
-    try:
-        yield
-    except OperationFailed as error:
-        if error.outcome == "fail":
-            raise
-        raise OperationFailed("fail", error.error_class, error.text, reached=error.reached, lost=error.lost) from None
-
-
 def _has_input(connection: psycopg2.extensions.connection) -> bool:
     poller = select.poll()
     poller.register(connection.fileno(), select.POLLIN)
@@ -285,6 +259,8 @@ def _failure(error: psycopg2.Error) -> OperationFailed:
         return OperationFailed("info", "connection-lost", text, reached=True, lost=True)
     if state == READ_ONLY_TRANSACTION:
         return OperationFailed("fail", state, text, reached=False)
+    if state in IN_RECOVERY and any(word in text for word in STANDBY_WORDS):
+        return OperationFailed("fail", "in-recovery", text, reached=False, lost=True)
     severity = error.diag.severity_nonlocalized or error.diag.severity
     unknown = state[:2] in UNKNOWN_CLASSES or severity in UNKNOWN_SEVERITIES
     return OperationFailed("info" if unknown else "fail", state, text, reached=True, lost=unknown)

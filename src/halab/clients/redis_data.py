@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.connection import SSLConnection
 from redis.retry import Retry
 
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.clients.redis import SentinelEndpoint, SentinelError
 from halab.inventory import RedisGroup, Tls
 from halab.waiting import Deadline

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from halab.clients.cluster import leader_connection, superuser_target
-from halab.clients.postgres import Connection, OperationFailed
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection
 from halab.errors import HalabError
 from halab.history import FinalRead
 from halab.inventory import Cluster, PatroniMember

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-from halab.clients.guard import BY_CALLBACK
 from halab.history import Record
 from halab.waiting import Deadline
 from halab.workloads.catalogue import workload
@@ -24,7 +23,7 @@ def resolve(plan: Plan, record: Callable[[Record], None], *, stream: int, deadli
     for process, group in enumerate(plan.groups):
         resolver = None if group.workload is None else workload(group.workload).resolver
         if resolver is not None:
-            actor = resolver(plan.setting(group, 0, BY_CALLBACK))
+            actor = resolver(plan.reading_back(group))
             # Processes of clients count up from 0; these count down.
             client = Client(f"resolver-{group.client}", actor, -1 - process, shared, workload=group.workload)
             missed += client.finish(deadline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from random import Random
 from typing import Any, Final, Protocol
 
 from halab.clients.guard import Guard
@@ -13,15 +14,19 @@ from halab.workloads.suite import Suite
 
 OPERATION_WITHIN_S: Final = 2.0
 """The deadline of every operation."""
+FINAL: Final = "final"
+"""What reading back after the load is called in histories."""
+IDS_PER_CLIENT: Final = 1_000_000_000
+"""Values that nobody else writes: each client counts up from its own multiple."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a client asks for: the invocation of an operation."""
+    """What a client asks for: the invocation of an operation. `key` and `value` are such as JSON holds."""
 
     f: str
-    key: Json = None
-    value: Json = None
+    key: Any = None
+    value: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,16 @@ class Actor(Protocol):
     def close(self) -> None: ...
 
 
+class Once:
+    """For actors that have one thing to do: read back after the load."""
+
+    _done = False
+
+    def next(self) -> Call | None:
+        done, self._done = self._done, True
+        return None if done else Call(FINAL)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """Whose client it is: number `number` of `clients`, counted from 0.
@@ -73,3 +88,12 @@ class Setting:
     parameters: Mapping[str, Any]
     seed: int
     guard: Guard
+
+    @property
+    def first_id(self) -> int:
+        """Ids of this client are greater than this one and smaller than the next client's."""
+        return (self.number + 1) * IDS_PER_CLIENT
+
+    def chance(self, workload: str) -> Random:
+        """What this client draws from: repeatable, and secret to nobody."""
+        return Random(f"{self.seed} {workload} {self.number}")  # noqa: S311

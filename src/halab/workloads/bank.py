@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from random import Random
 from typing import Any, Final
 
-from halab.clients.postgres import OperationFailed
-from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
+from halab.clients.outcome import OperationFailed
+from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Once, Setting
 from halab.workloads.catalogue import Parameter, Workload
 from halab.workloads.routes import WHO, WRITE, SqlActor
 
@@ -22,7 +21,7 @@ class Bank(SqlActor):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self._chance = Random(f"{setting.seed} bank {setting.number}")  # noqa: S311 (repeatable, not secret)
+        self._chance = setting.chance("bank")
         self._accounts = range(setting.parameters["accounts"])
         table = f"{setting.suite.name}.accounts"
         self._update = _UPDATE.format(table=table, who=WHO)
@@ -53,15 +52,8 @@ class Bank(SqlActor):
         return self.answered(balances, tuple(who))
 
 
-class FinalRead(Bank):
+class FinalRead(Once, Bank):
     """Counts the money once."""
-
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        self._left = [Call("final")]
-
-    def next(self) -> Call | None:
-        return self._left.pop() if self._left else None
 
     def call(self, call: Call) -> Answer:  # noqa: ARG002 (there is one)
         return self._read()

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from random import Random
 from typing import Any, Final
 
 from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
 from halab.workloads.catalogue import Parameter, Workload
-from halab.workloads.primary import PrimaryActor, ReadBack
-from halab.workloads.routes import WHO, WRITE
+from halab.workloads.readback import ReadBack
+from halab.workloads.routes import WHO, WRITE, SqlActor
 
 INSERT: Final = "insert"
 READ: Final = "read"
-BATCHES_PER_CLIENT: Final = 1_000_000_000
 SHARE_OF_READS: Final = 0.2
 
 
-class Batches(PrimaryActor):
+class Batches(SqlActor):
     """Inserts batches of so many rows, and sometimes counts the rows of one that it has tried to insert."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self._chance = Random(f"{setting.seed} batches {setting.number}")  # noqa: S311 (repeatable, not secret)
+        self._chance = setting.chance("batches")
         self._size = setting.parameters["size"]
-        self._first = self._last = setting.number * BATCHES_PER_CLIENT
+        self._first = self._last = setting.first_id
         table = f"{setting.suite.name}.batches"
         self._insert = _INSERT.format(table=table, who=WHO)
         self._count = _COUNT.format(table=table, who=WHO)
@@ -38,16 +36,15 @@ class Batches(PrimaryActor):
 
     def call(self, call: Call) -> Answer:
         """The answer is how many rows were inserted, or found."""
-        with self.of_primary():
-            if call.f == INSERT:
-                parameters = (call.key, self._size)
-                [(*who, rows)] = self.connection.run_prepared(
-                    "insert", self._insert, parameters, within_s=OPERATION_WITHIN_S
-                )
-            else:
-                [(*who, rows)] = self.connection.run_prepared(
-                    "count", self._count, (call.key,), within_s=OPERATION_WITHIN_S
-                )
+        if call.f == INSERT:
+            parameters = (call.key, self._size)
+            [(*who, rows)] = self.connection.run_prepared(
+                "insert", self._insert, parameters, within_s=OPERATION_WITHIN_S
+            )
+        else:
+            [(*who, rows)] = self.connection.run_prepared(
+                "count", self._count, (call.key,), within_s=OPERATION_WITHIN_S
+            )
         return self.answered(rows, tuple(who))
 
 

@@ -10,24 +10,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from random import Random
 from typing import Any, Final
 
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.history import Json
 from halab.waiting import Deadline
-from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
+from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Once, Setting
 from halab.workloads.catalogue import Parameter, Workload
 from halab.workloads.redis_keys import master_of, prefix_of, remove
 from halab.workloads.routes import WHO, WRITE, SqlActor
 
 READ: Final = "read"
 WRITE_ROW: Final = "write"
-FINAL: Final = "final"
 ASIDE: Final = "aside"
 THROUGH: Final = "through"
 SHARE_OF_WRITES: Final = 0.2
-PER_CLIENT: Final = 1_000_000_000
 CACHE_WITHIN_S: Final = 0.5
 """For the cache to answer: a read must have time left for the database."""
 PAUSE_S: Final = 0.5
@@ -39,12 +36,12 @@ class Cache(SqlActor):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self._chance = Random(f"{setting.seed} cache {setting.number}")  # noqa: S311 (repeatable, not secret)
+        self._chance = setting.chance("cache")
         self._keys = setting.parameters["keys"]
         self._ttl_s = float(setting.parameters["ttl"])
         self._through = setting.parameters["strategy"] == THROUGH
         self._prefix = f"{prefix_of(setting)}cache:"
-        self._value = (setting.number + 1) * PER_CLIENT
+        self._value = setting.first_id
         self._redis = master_of(setting)
         self._paused = Deadline.after(0)
         table = f"{setting.suite.name}.cached"
@@ -84,7 +81,7 @@ class Cache(SqlActor):
         [who] = self.connection.run_prepared(
             "cache_write", self._update, (call.key, call.value), within_s=deadline.remaining_s
         )
-        key, value = f"{self._prefix}{call.key}", int(call.value)  # type: ignore[arg-type]
+        key, value = f"{self._prefix}{call.key}", int(call.value)
         if self._through:
             _, served = self._ask("SET", key, value, "PXAT", expires)
         else:
@@ -107,16 +104,12 @@ class Cache(SqlActor):
             return None, False
 
 
-class FinalRead(SqlActor):
+class FinalRead(Once, SqlActor):
     """Reads all rows from the database once."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self._left = [Call(FINAL)]
         self._statement = _FINAL.format(table=f"{setting.suite.name}.cached", who=WHO)
-
-    def next(self) -> Call | None:
-        return self._left.pop() if self._left else None
 
     def call(self, call: Call) -> Answer:  # noqa: ARG002 (there is one)
         [(*who, rows)] = self.connection.run(self._statement, within_s=OPERATION_WITHIN_S)

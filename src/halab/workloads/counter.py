@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from random import Random
 from typing import Any, Final
 
-from halab.clients.postgres import OperationFailed
-from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
+from halab.clients.outcome import OperationFailed
+from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Once, Setting
 from halab.workloads.catalogue import Workload
-from halab.workloads.primary import FINAL, PrimaryActor, at_primary
-from halab.workloads.routes import WHO, WRITE
+from halab.workloads.routes import WHO, WRITE, SqlActor
 
 INCREMENT: Final = "increment"
 READ: Final = "read"
 SHARE_OF_READS: Final = 0.3
 
 
-class Counter(PrimaryActor):
+class Counter(SqlActor):
     """Adds one, which answers with what it has counted to, or reads."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self._chance = Random(f"{setting.seed} counter {setting.number}")  # noqa: S311 (repeatable, not secret)
+        self._chance = setting.chance("counter")
         table = f"{setting.suite.name}.counters"
         self._increment, self._read = (each.format(table=table, who=WHO) for each in (_INCREMENT, _READ))
 
@@ -31,23 +29,15 @@ class Counter(PrimaryActor):
 
     def call(self, call: Call) -> Answer:
         statement = self._increment if call.f == INCREMENT else self._read
-        with self.of_primary():
-            rows = self.connection.run(statement, within_s=OPERATION_WITHIN_S)
+        rows = self.connection.run(statement, within_s=OPERATION_WITHIN_S)
         if not rows:
             raise OperationFailed("fail", "no-row", "the counter is not there", reached=True)
         [(*who, value)] = rows
         return self.answered(value, tuple(who))
 
 
-class FinalRead(Counter):
+class FinalRead(Once, Counter):
     """Reads once."""
-
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(at_primary(setting))
-        self._left = [Call(FINAL)]
-
-    def next(self) -> Call | None:
-        return self._left.pop() if self._left else None
 
 
 _INCREMENT: Final = "UPDATE {table} SET value = value + 1 WHERE id = 0 RETURNING {who}, value"

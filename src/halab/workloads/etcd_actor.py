@@ -6,6 +6,7 @@ was left behind by a dead run, and the next run deletes it. Every client gives t
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from typing import Any, Final, TypeVar
 from halab.clients.etcd_channel import Channel, Login
 from halab.clients.etcd_data import EtcdData, Found, Header, created_at, get_of, put_of
 from halab.clients.http import client_context
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.waiting import eventually
 from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Setting
 from halab.workloads.suite import Suite
@@ -153,11 +154,9 @@ def _drop(member: EtcdData, token: str) -> None:
 def _anywhere(setting: Setting, do: Callable[[EtcdData], T], *, within_s: float, what: str) -> T:
     """Done by whichever member does it; nothing is worse for being done twice."""
     members = connections(setting)
-    turn = iter(range(10**9))
+    turn = itertools.cycle(members)
     try:
-        return eventually(
-            lambda: do(members[next(turn) % len(members)]), within_s=within_s, what=what, accept=lambda _: True
-        )
+        return eventually(lambda: do(next(turn)), within_s=within_s, what=what, accept=lambda _: True)
     finally:
         for member in members:
             member.close()

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from random import Random
 from typing import Any, Final
 
-from halab.clients.etcd_channel import nothing_done
 from halab.clients.etcd_data import EtcdData, Lease, created_at, delete_of, get_of, put_of
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed, nothing_done
 from halab.history import Json
 from halab.waiting import Deadline
-from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
+from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Once, Setting
 from halab.workloads.catalogue import Parameter, Workload
 from halab.workloads.etcd_actor import ROUTES, EtcdActor, answered, prepare, remove, shown
 
@@ -26,8 +24,6 @@ READ: Final = "read"
 WRITE: Final = "write"
 KEEP: Final = "keep"
 RELEASE: Final = "release"
-FINAL: Final = "final"
-IDS_PER_CLIENT: Final = 1_000_000_000
 MOST_WRITES: Final = 3
 TENURE: Final = (ACQUIRE, WRITE, RELEASE)
 
@@ -55,8 +51,8 @@ class Holder(EtcdActor):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting, WORKLOAD.name)
-        self._chance = Random(f"{setting.seed} {WORKLOAD.name} {setting.number}")  # noqa: S311 (repeatable, not secret)
-        self._id = (setting.number + 1) * IDS_PER_CLIENT
+        self._chance = setting.chance(WORKLOAD.name)
+        self._id = setting.first_id
         self._held: Tenure | None = None
         self._asleep: Tenure | None = None
         self._lease: tuple[Lease, float] | None = None
@@ -184,15 +180,11 @@ class Holder(EtcdActor):
         return f"{self.place}register/{name}"
 
 
-class FinalRead(EtcdActor):
+class FinalRead(Once, EtcdActor):
     """Reads every register once: {lock: value}."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting, WORKLOAD.name)
-        self._left = [Call(FINAL)]
-
-    def next(self) -> Call | None:
-        return self._left.pop() if self._left else None
 
     def call(self, call: Call) -> Answer:  # noqa: ARG002 (there is one)
         member, registers = self.member(), f"{self.place}register/"

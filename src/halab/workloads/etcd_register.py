@@ -1,27 +1,19 @@
-"""Registers in etcd: keys that clients put, read, and change by compare-and-set in a transaction.
-
-A key is retired after about `per_key` operations, so that its history stays short enough to be judged. When that is, is
-drawn for each key and known to all clients, which so work on the same few keys at about the same time.
-"""
+"""Registers in etcd: keys that clients put, read, and change by compare-and-set in a transaction; keys retire."""
 
 from __future__ import annotations
 
-from collections import Counter
-from random import Random
 from typing import Any, Final
 
 from halab.clients.etcd_data import created_at, get_of, has_value, put_of
 from halab.history import Json
-from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
-from halab.workloads.catalogue import Parameter, Workload
+from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Once, Setting
+from halab.workloads.catalogue import Workload
 from halab.workloads.etcd_actor import ROUTES, EtcdActor, answered, prepare, remove, shown
+from halab.workloads.keys import LIVE, USES, Keys
 
 PUT: Final = "put"
 GET: Final = "get"
 CAS: Final = "cas"
-FINAL: Final = "final"
-IDS_PER_CLIENT: Final = 1_000_000_000
-SPREAD: Final = 0.1
 
 
 class Register(EtcdActor):
@@ -29,15 +21,14 @@ class Register(EtcdActor):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting, WORKLOAD.name)
-        self._chance = Random(f"{setting.seed} {WORKLOAD.name} {setting.number}")  # noqa: S311 (repeatable, not secret)
-        self._id = (setting.number + 1) * IDS_PER_CLIENT
-        self._generations: Counter[int] = Counter()
-        self._left = {slot: self._share(slot) for slot in range(setting.parameters["keys"])}
+        self._chance = setting.chance(WORKLOAD.name)
+        self._id = setting.first_id
+        self._keys = Keys(setting, self._chance)
         self._seen: dict[str, int | None] = {}
 
     def next(self) -> Call | None:
         self.keep_run()
-        key = self._key()
+        key = str(self._keys.pick())
         f = self._chance.choices((PUT, GET, CAS), weights=(1, 1, 1))[0]
         if f == GET:
             return Call(GET, key=key)
@@ -70,31 +61,12 @@ class Register(EtcdActor):
         wrote = result.item.mod_revision if result.item else None
         return answered(member, result.header, {"swapped": False, "met": met}, mod_revision=wrote)
 
-    def _key(self) -> str:
-        slot = self._chance.randrange(self.setting.parameters["keys"])
-        self._left[slot] -= 1
-        if self._left[slot] < 0:
-            self._seen.pop(f"{slot}-{self._generations[slot]}", None)
-            self._generations[slot] += 1
-            self._left[slot] = self._share(slot) - 1
-        return f"{slot}-{self._generations[slot]}"
 
-    def _share(self, slot: int) -> int:
-        """Of the operations on the slot's key, those of one client."""
-        key = f"{self.setting.seed} {WORKLOAD.name} key {slot} {self._generations[slot]}"
-        limit: float = self.setting.parameters["per_key"] * Random(key).uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311
-        return max(1, round(limit / self.setting.clients))
-
-
-class FinalRead(EtcdActor):
+class FinalRead(Once, EtcdActor):
     """Reads every key once, at one revision: {key: [value, mod_revision]}."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting, WORKLOAD.name)
-        self._left = [Call(FINAL)]
-
-    def next(self) -> Call | None:
-        return self._left.pop() if self._left else None
 
     def call(self, call: Call) -> Answer:  # noqa: ARG002 (there is one)
         member = self.member()
@@ -113,8 +85,5 @@ WORKLOAD: Final = Workload(
     resolver=FinalRead,
     prepare=prepare,
     remove=remove,
-    parameters={
-        "keys": Parameter(words="how many keys are in use at a time", default=5, smallest=1, largest=1000),
-        "per_key": Parameter(words="about how many operations a key has", default=200, smallest=10, largest=2000),
-    },
+    parameters={"keys": LIVE, "uses": USES},
 )

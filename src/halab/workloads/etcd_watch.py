@@ -6,23 +6,20 @@ stream breaks, it goes on from the last revision it saw, on route `any` at anoth
 
 from __future__ import annotations
 
-from random import Random
 from typing import Any, Final
 
 from halab.clients.etcd_data import Header, put_of
 from halab.clients.etcd_stream import Notice, Stream
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.history import Json
 from halab.waiting import Deadline
-from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
+from halab.workloads.actor import FINAL, OPERATION_WITHIN_S, Answer, Call, Setting
 from halab.workloads.catalogue import Parameter, Workload
 from halab.workloads.etcd_actor import ROUTES, EtcdActor, answered, prepare, provenance, remove, shown
 
 PUT: Final = "put"
 PAIR: Final = "put_pair"
 WATCHED: Final = "watched"
-FINAL: Final = "final"
-IDS_PER_CLIENT: Final = 1_000_000_000
 QUIET_S: Final = 0.1
 """How long a watcher waits for something to see before it says that it saw nothing."""
 SHARE_OF_PAIRS: Final = 0.4
@@ -33,8 +30,8 @@ class Writer(EtcdActor):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting, WORKLOAD.name)
-        self._chance = Random(f"{setting.seed} {WORKLOAD.name} {setting.number}")  # noqa: S311 (repeatable, not secret)
-        self._id = (setting.number + 1) * IDS_PER_CLIENT
+        self._chance = setting.chance(WORKLOAD.name)
+        self._id = setting.first_id
 
     def next(self) -> Call | None:
         self.keep_run()
@@ -62,7 +59,7 @@ class Watcher(EtcdActor):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting, WORKLOAD.name)
-        self._chance = Random(f"{setting.seed} {WORKLOAD.name} {setting.number}")  # noqa: S311 (repeatable, not secret)
+        self._chance = setting.chance(WORKLOAD.name)
         self._stream: Stream | None = None
         self._server = ""
         self._first = 0

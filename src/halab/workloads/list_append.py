@@ -7,17 +7,16 @@ SERIALIZABLE is reported to let a G2-item through (pgsql-bugs, "Possible G2-item
 from __future__ import annotations
 
 from collections.abc import Mapping
-from random import Random
 from typing import Any, Final
 
-from halab.clients.postgres import Execute, OperationFailed
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Execute
 from halab.history import Json
 from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
 from halab.workloads.catalogue import Parameter, Workload
 from halab.workloads.keys import LIVE, USES, Keys
-from halab.workloads.primary import PrimaryActor, ReadBack
-from halab.workloads.routes import WHO, WRITE
-from halab.workloads.rows import IDS_PER_WRITER
+from halab.workloads.readback import ReadBack
+from halab.workloads.routes import WHO, WRITE, SqlActor
 
 TRANSACTION: Final = "transaction"
 READ: Final = "read"
@@ -30,14 +29,14 @@ IN_PLACE: Final = "in place"
 REWRITE: Final = "rewrite"
 
 
-class ListAppend(PrimaryActor):
+class ListAppend(SqlActor):
     """Appends values that nobody else appends, and reads; `read` is a transaction that only does the latter."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self._chance = Random(f"{setting.seed} list_append {setting.number}")  # noqa: S311 (repeatable, not secret)
+        self._chance = setting.chance("list_append")
         self._keys = Keys(setting, self._chance)
-        self._value = (setting.number + 1) * IDS_PER_WRITER
+        self._value = setting.first_id
         self._rows = BLOCK
         table, isolation = f"{setting.suite.name}.lists", setting.parameters["isolation"]
         self._begin = f"BEGIN ISOLATION LEVEL {isolation} READ WRITE"
@@ -66,7 +65,7 @@ class ListAppend(PrimaryActor):
         if (last := max(key for _, key, _ in asked)) >= self._rows:
             within_s /= 2
             self._make_rows(last, within_s=within_s)
-        with self.of_primary(), self.connection.transaction(self._begin, within_s=within_s) as execute:
+        with self.connection.transaction(self._begin, within_s=within_s) as execute:
             for kind, key, value in asked:
                 if kind == "append":
                     who = self._appended(execute, key, value)
@@ -95,8 +94,7 @@ class ListAppend(PrimaryActor):
         """Make empty lists up to that of key `last`; whether they were made is no matter of the operation."""
         below = last - last % BLOCK + BLOCK
         try:
-            with self.of_primary():
-                self.connection.run(self._fill, (self._rows, below - 1), within_s=within_s)
+            self.connection.run(self._fill, (self._rows, below - 1), within_s=within_s)
         except OperationFailed as error:
             raise OperationFailed(
                 "fail", error.error_class, error.text, reached=error.reached, lost=error.lost

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from halab.clients.guard import Guard
+from halab.clients.guard import BY_CALLBACK, Guard
 from halab.inventory import Cluster
 from halab.scenario import ClientLoad, Workload
 from halab.workloads import rows
@@ -66,6 +66,11 @@ class Plan:
             for number in range(group.clients):
                 yield first + number, group, number
             first += group.clients
+
+    def reading_back(self, group: Group) -> Setting:
+        """What the group's resolver needs to know: it goes where the primary is, wherever clients went."""
+        setting = self.setting(group, 0, BY_CALLBACK)
+        return replace(setting, route="multi_host") if group.route == "direct" else setting
 
     def setting(self, group: Group, number: int, guard: Guard) -> Setting:
         """What client `number` of `group` needs to know."""

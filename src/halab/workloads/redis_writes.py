@@ -7,13 +7,12 @@ time. After the load the master is read, and every replica once it has caught up
 from __future__ import annotations
 
 import time
-from random import Random
 from typing import Any, Final
 
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.clients.redis_data import Command, RedisData
 from halab.history import Json
-from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
+from halab.workloads.actor import FINAL, OPERATION_WITHIN_S, Answer, Call, Setting
 from halab.workloads.catalogue import Parameter, Workload
 from halab.workloads.redis_keys import (
     APPEND,
@@ -27,9 +26,7 @@ from halab.workloads.redis_keys import (
     remove,
 )
 
-FINAL: Final = "final"
 REPLICA: Final = "replica"
-PER_CLIENT: Final = 1_000_000_000
 WAIT_MS: Final = round((OPERATION_WITHIN_S - 0.1) * 1000)
 """When the server stops waiting for replicas: its answer is still in time then. Without any to wait for it does not."""
 GIVE_UP_S: Final = 10.0
@@ -41,11 +38,11 @@ class Writer:
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
-        self._chance = Random(f"{setting.seed} redis_writes {setting.number}")  # noqa: S311 (repeatable, not secret)
+        self._chance = setting.chance("redis_writes")
         self._prefix = prefix_of(setting)
         self._keys = setting.parameters["keys"]
         self._wait = setting.parameters["wait"]
-        self._value = (setting.number + 1) * PER_CLIENT
+        self._value = setting.first_id
         self._redis = master_of(setting)
 
     @property

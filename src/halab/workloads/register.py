@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from random import Random
 from typing import Any, Final
 
 from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
 from halab.workloads.catalogue import Workload
 from halab.workloads.keys import LIVE, USES, Keys
-from halab.workloads.primary import PrimaryActor, ReadBack
-from halab.workloads.routes import WHO, WRITE
-from halab.workloads.rows import IDS_PER_WRITER
+from halab.workloads.readback import ReadBack
+from halab.workloads.routes import WHO, WRITE, SqlActor
 
 READ: Final = "read"
 WRITE_TO: Final = "write"
@@ -20,14 +18,14 @@ SHARE_OF_READS: Final = 0.4
 SHARE_OF_WRITES: Final = 0.3
 
 
-class Register(PrimaryActor):
+class Register(SqlActor):
     """Reads, writes values that nobody else writes, and replaces the value that it has seen last, if it still is."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self._chance = Random(f"{setting.seed} register {setting.number}")  # noqa: S311 (repeatable, not secret)
+        self._chance = setting.chance("register")
         self._keys = Keys(setting, self._chance)
-        self._value = (setting.number + 1) * IDS_PER_WRITER
+        self._value = setting.first_id
         self._seen: dict[int, int | None] = {}
         table = f"{setting.suite.name}.registers"
         self._statements = {f: statement.format(table=table, who=WHO) for f, statement in _STATEMENTS.items()}
@@ -46,10 +44,9 @@ class Register(PrimaryActor):
         asked: Any = call.value
         key: Any = call.key
         values = asked if isinstance(asked, list) else [asked] if asked is not None else []
-        with self.of_primary():
-            [(*who, result)] = self.connection.run_prepared(
-                f"register_{call.f}", self._statements[call.f], (key, *values), within_s=OPERATION_WITHIN_S
-            )
+        [(*who, result)] = self.connection.run_prepared(
+            f"register_{call.f}", self._statements[call.f], (key, *values), within_s=OPERATION_WITHIN_S
+        )
         if call.f == READ:
             self._seen[key] = result
         elif call.f == WRITE_TO or result:

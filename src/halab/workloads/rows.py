@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from halab.history import Json
 from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
 from halab.workloads.routes import WHO_EVER, SqlActor
-
-IDS_PER_WRITER: Final = 1_000_000_000
 
 
 class Append(SqlActor):
@@ -18,7 +14,7 @@ class Append(SqlActor):
         super().__init__(setting)
         self._statement = _INSERT.format(table=setting.suite.table)
         self._writer = setting.number + 1
-        self._id = self._writer * IDS_PER_WRITER
+        self._id = setting.first_id
 
     @property
     def endpoint(self) -> str:

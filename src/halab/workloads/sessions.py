@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from random import Random
 from typing import Any, Final
 
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.workloads.actor import OPERATION_WITHIN_S, Actor, Answer, Call, Setting
 from halab.workloads.catalogue import Parameter, Workload
-from halab.workloads.primary import PrimaryActor
 from halab.workloads.routes import READ as READ_ROUTES
 from halab.workloads.routes import WHO, WHO_EVER, SqlActor
 
@@ -20,7 +18,7 @@ WRITER_OF: Final = 4
 """Of so many clients the first is a writer."""
 
 
-class Writer(PrimaryActor):
+class Writer(SqlActor):
     """Makes the next version of a row. Goes by a route to the primary, whatever that of the readers is."""
 
     def __init__(self, setting: Setting) -> None:
@@ -32,10 +30,9 @@ class Writer(PrimaryActor):
         return Call(INCREMENT, self._keys.pick())
 
     def call(self, call: Call) -> Answer:
-        with self.of_primary():
-            rows = self.connection.run_prepared(
-                "sessions_increment", self._statement, (call.key,), within_s=OPERATION_WITHIN_S
-            )
+        rows = self.connection.run_prepared(
+            "sessions_increment", self._statement, (call.key,), within_s=OPERATION_WITHIN_S
+        )
         if not rows:
             raise OperationFailed("fail", "no-row", f"row {call.key} is not there", reached=True)
         [(*who, version)] = rows
@@ -62,7 +59,7 @@ class Reader(SqlActor):
 
 class _Keys:
     def __init__(self, setting: Setting) -> None:
-        self._chance = Random(f"{setting.seed} sessions {setting.number}")  # noqa: S311 (repeatable, not secret)
+        self._chance = setting.chance("sessions")
         self._number = int(setting.parameters["keys"])
 
     def pick(self) -> int:

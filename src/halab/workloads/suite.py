@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from halab.clients.cluster import leader_connection
-from halab.clients.postgres import Connection, OperationFailed, Row
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection, Row
 from halab.inventory import Cluster
 from halab.waiting import Deadline, WaitExpired, eventually
 

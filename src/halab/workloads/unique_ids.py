@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
+from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Once, Setting
 from halab.workloads.catalogue import Parameter, Workload
-from halab.workloads.primary import FINAL, PrimaryActor, at_primary
-from halab.workloads.routes import WHO, WRITE
+from halab.workloads.routes import WHO, WRITE, SqlActor
 
 GENERATE: Final = "generate"
 IDENTITY: Final = "identity"
 SEQUENCE: Final = "sequence"
 
 
-class UniqueIds(PrimaryActor):
+class UniqueIds(SqlActor):
     """Asks for one id after the other."""
 
     def __init__(self, setting: Setting) -> None:
@@ -31,26 +30,20 @@ class UniqueIds(PrimaryActor):
         return Call(GENERATE)
 
     def call(self, call: Call) -> Answer:  # noqa: ARG002 (of the protocol)
-        with self.of_primary():
-            [(*who, value)] = self.connection.run_prepared("unique_ids", self._statement, within_s=OPERATION_WITHIN_S)
+        [(*who, value)] = self.connection.run_prepared("unique_ids", self._statement, within_s=OPERATION_WITHIN_S)
         return self.answered(value, tuple(who))
 
 
-class FinalRead(PrimaryActor):
+class FinalRead(Once, SqlActor):
     """Looks once for ids that stand in more than one row, whoever was told of them."""
 
     def __init__(self, setting: Setting) -> None:
-        super().__init__(at_primary(setting))
+        super().__init__(setting)
         self._statement = _TWICE.format(name=setting.suite.name, who=WHO)
-        self._left = [Call(FINAL)]
-
-    def next(self) -> Call | None:
-        return self._left.pop() if self._left else None
 
     def call(self, call: Call) -> Answer:  # noqa: ARG002 (there is one)
         """The answer holds [id, rows] pairs."""
-        with self.of_primary():
-            [(*who, rows, twice)] = self.connection.run(self._statement, within_s=OPERATION_WITHIN_S)
+        [(*who, rows, twice)] = self.connection.run(self._statement, within_s=OPERATION_WITHIN_S)
         return self.answered({"rows": rows, "twice": twice}, tuple(who))
 
 

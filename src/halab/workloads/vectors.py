@@ -14,14 +14,12 @@ from random import Random
 from typing import Any, Final
 
 from halab.history import Json
-from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
+from halab.workloads.actor import FINAL, OPERATION_WITHIN_S, Answer, Call, Setting
 from halab.workloads.catalogue import Parameter, Workload
 from halab.workloads.routes import WHO, WRITE, SqlActor
 
 INSERT: Final = "insert"
 SEARCH: Final = "search"
-FINAL: Final = "final"
-PER_CLIENT: Final = 1_000_000_000
 DIMENSIONS: Final = 16
 SPREAD: Final = 100.0
 """The standard deviation of each number of an embedding: two of them are hundreds apart."""
@@ -45,8 +43,8 @@ class Vectors(SqlActor):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self._chance = Random(f"{setting.seed} vectors {setting.number}")  # noqa: S311 (repeatable, not secret)
-        self._id = (setting.number + 1) * PER_CLIENT
+        self._chance = setting.chance("vectors")
+        self._id = setting.first_id
         self._known: list[int] = []
         names = {"table": f"{setting.suite.name}.vectors", "nearest": f"{setting.suite.name}.nearest", "who": WHO}
         self._insert, self._search, self._final = (text.format(**names) for text in (_INSERT, _SEARCH, _FINAL))

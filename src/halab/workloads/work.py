@@ -10,12 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from random import Random
 from typing import Any, Final
 
-from halab.clients.postgres import OperationFailed, Row
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Row
 from halab.history import Json
-from halab.workloads.actor import OPERATION_WITHIN_S, Answer, Call, Setting
+from halab.workloads.actor import FINAL, IDS_PER_CLIENT, OPERATION_WITHIN_S, Answer, Call, Setting
 from halab.workloads.catalogue import Parameter, Workload
 from halab.workloads.routes import WHO, WRITE, SqlActor
 
@@ -25,9 +25,7 @@ CLAIM: Final = "claim"
 HEARTBEAT: Final = "heartbeat"
 FINISH: Final = "finish"
 GIVE_BACK: Final = "give_back"
-FINAL: Final = "final"
 FENCED: Final = "fenced"
-PER_CLIENT: Final = 1_000_000_000
 MOST_HEARTBEATS: Final = 3
 SHARE_GIVEN_BACK: Final = 0.05
 DEAD_FOR: Final = 1.5
@@ -64,7 +62,7 @@ class _Queue(SqlActor):
     def new_claim(self) -> Call:
         """A claim with a number of its own: what it gets is not known yet."""
         self._claims += 1
-        return Call(CLAIM, value=self._client * PER_CLIENT + self._claims)
+        return Call(CLAIM, value=self._client * IDS_PER_CLIENT + self._claims)
 
     def claim(self, number: int) -> tuple[Answer, _Claim | None]:
         """The task that was free, or that another did not keep alive; None where there is none."""
@@ -93,13 +91,13 @@ class Client(_Queue):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting, client=setting.number + 1)
-        self._chance = Random(f"{setting.seed} work {setting.number}")  # noqa: S311 (repeatable, not secret)
+        self._chance = setting.chance("work")
         self._lease = float(setting.parameters["lease"])
         self._forsaken = float(setting.parameters["forsaken"])
         self._most = setting.parameters["backlog"]
         self._coordinates = setting.number < setting.parameters["coordinators"]
         self._works = not self._coordinates or setting.clients == 1
-        self._task = self._client * PER_CLIENT
+        self._task = self._client * IDS_PER_CLIENT
         self._backlog = 0
         self._held: _Claim | None = None
         self._beats = 0
@@ -117,7 +115,7 @@ class Client(_Queue):
             self._backlog = backlog
             return self.answered(backlog, tuple(who))
         if call.f == CLAIM:
-            answer, self._held = self.claim(int(call.value))  # type: ignore[arg-type]
+            answer, self._held = self.claim(int(call.value))
             self._plan()
             return answer
         if call.f != HEARTBEAT:
@@ -174,7 +172,7 @@ class Last(_Queue):
             [(*who, effects, again, unfinished)] = self._run(FINAL)
             seen: Json = {"effects": effects, "again": again, "unfinished": unfinished}
             return self.answered(seen, tuple(who))
-        answer, self._held = self.claim(int(call.value))  # type: ignore[arg-type]
+        answer, self._held = self.claim(int(call.value))
         if self._held is None:
             [(*_, left)] = self._run(BACKLOG)
             if left:

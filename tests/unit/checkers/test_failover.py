@@ -313,7 +313,7 @@ MUTATIONS: list[tuple[Mutation, dict[str, Status]]] = [
 ]
 MAY_CHANGE: dict[str, set[str]] = {
     "delay_an_old_acknowledgement": {"write_outage"},
-    "never_resume": {"operations_ok"},
+    "never_resume": {*LOAD, "operations_ok"},
     "resume_late": {"operations_ok"},
 }
 

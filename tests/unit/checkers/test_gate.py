@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.unit.checkers import handmade_workload
 from tests.unit.checkers.handmade import CONTEXT, POWER, fault, history, read, write, writes
 
 from halab.checkers import PlannedLoad
-from halab.checkers.gate import load_gap
+from halab.checkers.gate import LAST, end_gap, load_gap, workload_gap
+from halab.history import Phase
 
 READING = replace(CONTEXT, load=PlannedLoad(writers=1, write_rate=10, readers=1, read_rate=10))
 
@@ -45,3 +47,31 @@ def test_a_load_that_never_started_or_hardly_ran_is_named() -> None:
 
 def test_a_scenario_that_only_looks_has_no_load_to_prove() -> None:
     assert load_gap(history(load=None), replace(CONTEXT, load=None)) == ""
+
+
+def test_failures_at_the_end_prove_no_recovery() -> None:
+    failing = [write(1000 + n, 30 + n, 30.5 + n, outcome="fail") for n in range(LAST)]
+    assert (
+        end_gap(history(writes(0, 10), failing))
+        == "the last 20 writes all failed: the service was not there at the end"
+    )
+    assert end_gap(history(writes(0, 10), failing[1:])) == ""
+    assert end_gap(history(failing, writes(51, 52, first=2000))) == ""
+    refused = [read(30 + n, 30.5 + n, outcome="fail") for n in range(LAST)]
+    assert "the last 20 reads all failed" in end_gap(history(writes(0, 60), refused))
+    assert end_gap(history(load=None)) == ""
+
+
+def test_only_acknowledged_operations_of_a_workload_are_its_rate() -> None:
+    bank = handmade_workload.Workload("bank")
+    planned = bank.context.workloads["bank"]
+
+    def gap(*outcomes: str) -> str:
+        made = [bank.operation(n, "read", outcome=outcome) for n, outcome in enumerate(outcomes)]
+        whole = handmade_workload.history(*made, [Phase(t=len(outcomes) * handmade_workload.SECOND, name="load-stop")])
+        return workload_gap(whole, planned, whole.workloads["bank"], servers=1)
+
+    assert gap(*["ok"] * 10, *["ok"] * 10) == ""
+    assert gap(*["fail", "fail", "ok"] * 10).startswith(
+        "10 operations were acknowledged in the 30.0 s before the fault"
+    )

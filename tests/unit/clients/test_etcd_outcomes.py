@@ -6,9 +6,9 @@ import http.client
 
 import pytest
 
-from halab.clients.etcd_channel import logged_out, nothing_done, refusal
+from halab.clients.etcd_channel import logged_out, refusal
 from halab.clients.etcd_stream import _Lines
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed, nothing_done
 
 
 @pytest.mark.parametrize(

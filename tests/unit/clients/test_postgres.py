@@ -12,7 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from halab.clients.postgres import Connection, OperationFailed
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection
 from halab.waiting import eventually
 
 

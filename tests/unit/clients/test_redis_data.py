@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.clients.redis_data import RedisData
 from halab.inventory import RedisGroup, RedisMember
 from halab.waiting import eventually

@@ -17,7 +17,8 @@ SOURCE = Path(__file__).resolve().parents[3] / "src"
 PROGRAM = """
 import json, os, pickle, signal, sys, time
 from halab.clients.guard import Watchdog
-from halab.clients.postgres import Connection, OperationFailed
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection
 target, freeze = pickle.loads(bytes.fromhex(sys.stdin.readline()))
 watchdog = Watchdog()
 watchdog.install()

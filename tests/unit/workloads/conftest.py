@@ -24,6 +24,7 @@ from halab.workloads.suite import Suite, create, drop
 from halab.workloads.tally import Tally
 
 RESOLVED_WITHIN_S = 20.0
+SEEN_WITHIN_S = 30.0
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +57,13 @@ def run(cluster: Cluster) -> Run:
     """Runs a workload for so many operations of each client, concurrently, and its resolver after that."""
 
     def go(
-        name: str, *, clients: int = 4, operations: int = 50, during: Callable[[], None] = lambda: None, **options: Any
+        name: str,
+        *,
+        clients: int = 4,
+        operations: int = 50,
+        until: Callable[[Record], bool] | None = None,
+        during: Callable[[], None] = lambda: None,
+        **options: Any,
     ) -> Ran:
         given = {name: {"clients": clients, "rate": 0, **options}}
         scenario = parse({"description": "x", "destructive": False, "workloads": given}, name="x", source="x")
@@ -69,7 +76,7 @@ def run(cluster: Cluster) -> Run:
         try:
             if known.prepare:
                 known.prepare(whole.setting(group, 0, BY_CALLBACK))
-            return _run(whole, group, known, operations, during)
+            return _run(whole, group, known, _Stop(operations, until), during)
         finally:
             if known.remove:
                 known.remove(whole.setting(group, 0, BY_CALLBACK))
@@ -79,14 +86,14 @@ def run(cluster: Cluster) -> Run:
 
 
 def _run(
-    whole: plan.Plan, group: plan.Group, known: catalogue.Workload, operations: int, during: Callable[[], None]
+    whole: plan.Plan, group: plan.Group, known: catalogue.Workload, stop: _Stop, during: Callable[[], None]
 ) -> Ran:
     records: list[Record] = [Header(t=time.monotonic_ns(), run="x", wall="x", host="x")]
     records.append(Phase(t=time.monotonic_ns(), name="load-start"))
-    shared = Shared(records.append, Tally(), processes=whole.clients)
+    shared = Shared(stop.watched(records.append), Tally(), processes=whole.clients)
     threads = []
     for number in range(group.clients):
-        actor = _Limited(known.actor(whole.setting(group, number, BY_CALLBACK)), operations)
+        actor = _Limited(known.actor(whole.setting(group, number, BY_CALLBACK)), stop)
         client = Client(f"{group.client}-{number}", actor, number, shared, workload=group.workload)
         threads.append(threading.Thread(target=client.run, args=(0.0, 0.0)))
     for thread in threads:
@@ -96,9 +103,7 @@ def _run(
         thread.join()
     records.append(Phase(t=max(time.monotonic_ns(), records[1].t + 1_500_000_000), name="load-stop"))
     if known.resolver:
-        resolver = Client(
-            "resolver", known.resolver(whole.setting(group, 0, BY_CALLBACK)), -1, shared, workload=group.workload
-        )
+        resolver = Client("resolver", known.resolver(whole.reading_back(group)), -1, shared, workload=group.workload)
         assert resolver.finish(Deadline.after(RESOLVED_WITHIN_S)) == 0
     records.append(Phase(t=max(time.monotonic_ns(), records[1].t + 2_000_000_000), name="end"))
     planned = PlannedWorkload(
@@ -108,16 +113,41 @@ def _run(
     return Ran(History.from_records(records), context, records)
 
 
-class _Limited:
-    """An actor that stops after so many operations."""
+class _Stop:
+    """Ends clients after so many operations each, or, where `until` is given, at the first record that it accepts."""
 
-    def __init__(self, actor: Any, operations: int) -> None:
+    def __init__(self, operations: int, until: Callable[[Record], bool] | None) -> None:
+        self.operations = operations
+        self._until = until
+        self._seen = False
+        self._deadline = Deadline.after(SEEN_WITHIN_S)
+
+    def watched(self, write: Callable[[Record], None]) -> Callable[[Record], None]:
+        def watch(record: Record) -> None:
+            write(record)
+            self._seen = self._seen or (self._until is not None and self._until(record))
+
+        return watch
+
+    def now(self, done: int) -> bool:
+        if self._until is None:
+            return done >= self.operations
+        return self._seen or self._deadline.expired
+
+
+class _Limited:
+    """An actor that stops when it is told."""
+
+    def __init__(self, actor: Any, stop: _Stop) -> None:
         self._actor = actor
-        self._left = operations
+        self._stop = stop
+        self._done = 0
 
     def next(self) -> Any:
-        self._left -= 1
-        return self._actor.next() if self._left >= 0 else None
+        if self._stop.now(self._done):
+            return None
+        self._done += 1
+        return self._actor.next()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._actor, name)

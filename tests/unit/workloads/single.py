@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from halab.clients.guard import BY_CALLBACK
-from halab.clients.postgres import Connection, OperationFailed
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection
 from halab.inventory import Cluster
 from halab.waiting import eventually
 from halab.workloads import catalogue

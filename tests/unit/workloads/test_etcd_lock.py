@@ -6,6 +6,7 @@ import time
 
 from tests.unit.workloads.etcd_cluster import cluster, etcd  # noqa: F401 (fixtures)
 
+from halab.history import Complete, Record
 from halab.verdict import Status
 from halab.waiting import eventually
 
@@ -22,8 +23,13 @@ def test_fenced_writes_of_healthy_members(run):
     assert verdict.details["fence"]["written"] > 5
 
 
+def _fenced_off(record: Record) -> bool:
+    value = record.value if isinstance(record, Complete) else None
+    return isinstance(value, dict) and value.get("written") is False
+
+
 def test_who_sleeps_longer_than_the_lease_is_fenced_off(run):
-    ran = run(NAME, operations=450, clients=3, locks=1, ttl=1, asleep=0.5)
+    ran = run(NAME, until=_fenced_off, clients=3, locks=1, ttl=1, asleep=0.5)
     verdict = ran.verdict()
     assert verdict.status is Status.VALID, verdict.witness
     assert verdict.details["fence"]["fenced_off"] > 0

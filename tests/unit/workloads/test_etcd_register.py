@@ -8,7 +8,7 @@ import time
 import pytest
 from tests.unit.workloads.etcd_cluster import cluster, etcd  # noqa: F401 (fixtures)
 
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.verdict import Status
 from halab.waiting import eventually
 
@@ -17,7 +17,7 @@ NAME = "etcd_register"
 
 @pytest.mark.parametrize("route", ["member", "any"])
 def test_registers_of_healthy_members(run, route):
-    ran = run(NAME, operations=60, keys=2, per_key=50, route=route)
+    ran = run(NAME, operations=60, keys=2, uses=50, route=route)
     verdict = ran.verdict()
     assert verdict.status is Status.VALID, verdict.witness
     assert all(ran.count(f) > 20 for f in ("put", "get", "cas"))
@@ -59,7 +59,7 @@ def test_a_value_that_nobody_wrote_is_noticed(run, etcd):  # noqa: F811
             time.sleep(0.01)
         other.close()
 
-    verdict = run(NAME, keys=1, per_key=2000, operations=80, during=meddle).verdict()
+    verdict = run(NAME, keys=1, uses=2000, operations=80, during=meddle).verdict()
     assert verdict.status is Status.INVALID
     assert verdict.details["anomalies"]["not-linearizable"] == 1
 

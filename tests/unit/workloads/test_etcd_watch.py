@@ -8,7 +8,7 @@ import pytest
 from tests.unit.workloads.etcd_cluster import cluster, etcd  # noqa: F401 (fixtures)
 
 from halab.clients.etcd_stream import Stream
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.verdict import Status
 from halab.waiting import Deadline, eventually
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from tests.unit.workloads.single import actors, behind, failure_when_killed
 
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.verdict import Status
 from halab.workloads.actor import Call
 
