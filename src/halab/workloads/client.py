@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.history import Complete, Invoke, Record
 from halab.waiting import Deadline, next_on_grid
 from halab.workloads.actor import Actor, Call
@@ -52,7 +52,7 @@ class Client:
         `first` is of the monotonic clock, in seconds; a period of 0 is a new operation whenever the last has ended.
         """
         due, stop = first, self._shared.stop
-        while not stop.wait(max(0.0, due - time.monotonic())):
+        while not (stop.wait(wait_s) if (wait_s := due - time.monotonic()) > 0 else stop.is_set()):
             call = self._actor.next()
             if call is None or (self.operate(call).unreached and stop.wait(BACK_OFF_S)):
                 break
