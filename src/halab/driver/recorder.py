@@ -19,6 +19,7 @@ READY_WITHIN_S = 30.0
 ANSWER_WITHIN_S = 30.0
 FINAL_READS_WITHIN_S = 60.0
 STOP_WITHIN_S = 40.0
+EXIT_WITHIN_S = 2.0
 
 
 class RecorderError(HalabError):
@@ -118,11 +119,14 @@ class Recorder:
 
     def _gone(self, name: str) -> RecorderError:
         self._answers.put(None)
-        code = self._process.poll()
+        try:
+            code: int | None = self._process.wait(EXIT_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            code = None
         said = self._error
         if not said and self._said.exists():
             said = self._said.read_text(encoding="utf-8", errors="replace").strip()[-1000:]
-        return RecorderError(f"the recorder ended before `{name}` (exit code {code}): {said or 'it said nothing'}")
+        return RecorderError(f"the recorder ended before `{name}` ({_ending(code)}): {said or 'it said nothing'}")
 
     def _read(self) -> None:
         for line in cast("Any", self._process.stdout):
@@ -137,6 +141,10 @@ class Recorder:
             else:
                 self._on_status(message)
         self._answers.put(None)
+
+
+def _ending(code: int | None) -> str:
+    return "it still runs, without its pipes" if code is None else f"exit code {code}"
 
 
 def _environment() -> dict[str, str]:
