@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-LIVE = tuple(Path(__file__).parent / folder for folder in ("faults", "ha", "lab"))
+LIVE = tuple(Path(__file__).parent / folder for folder in ("faults", "ha", "integration", "lab"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -166,6 +166,7 @@ def _haproxy(hosts: list[Host], parameters: Parameters) -> Haproxy | None:
         stats_port=parameters.number(names, "haproxy_stats_port", smallest=1, largest=65535),
         stats_user=parameters.text(names, "haproxy_stats_user"),
         stats_password=parameters.secret(names, "haproxy_stats_password"),
+        stats_path=parameters.text(names, "haproxy_stats_path", default="/stats"),
     )
 
 
@@ -185,4 +186,5 @@ def _redis(hosts: list[Host], parameters: Parameters) -> RedisGroup | None:
         master_name=parameters.text(names, "redis_master_name"),
         admin_user=parameters.text(names, "redis_admin_user"),
         admin_password=parameters.secret(names, "redis_admin_password"),
+        eviction=parameters.text(names, "redis_maxmemory_policy"),
     )

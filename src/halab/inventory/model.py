@@ -82,7 +82,10 @@ class EtcdCluster:
 
 @dataclass(frozen=True, slots=True)
 class Haproxy:
-    """The balancers. `address` is the one that keepalived moves between them; empty when there is none."""
+    """The balancers. `address` is the one that keepalived moves between them; empty when there is none.
+
+    `stats_path` is where the page of statistics is.
+    """
 
     balancers: tuple[Host, ...]
     address: str
@@ -91,6 +94,7 @@ class Haproxy:
     stats_port: int
     stats_user: str
     stats_password: str = field(repr=False)
+    stats_path: str = "/stats"
 
     @property
     def entry_points(self) -> tuple[str, ...]:
@@ -113,12 +117,16 @@ class RedisMember:
 
 @dataclass(frozen=True, slots=True)
 class RedisGroup:
-    """Redis servers that replicate from one master, watched by Sentinels."""
+    """Redis servers that replicate from one master, watched by Sentinels.
+
+    `eviction` is what they do when their memory is full (maxmemory-policy).
+    """
 
     members: tuple[RedisMember, ...]
     master_name: str
     admin_user: str
     admin_password: str = field(repr=False)
+    eviction: str = "noeviction"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Content:
 
 def content(connection: RedisData, prefix: str) -> Content:
     """All that there is under a prefix. Raises OperationFailed."""
-    keys = sorted(set(_keys(connection, prefix)))
+    keys = sorted(set(keys_under(connection, prefix)))
     sets = [key for key in keys if key.startswith(f"{prefix}{SET}:")]
     counters = [key for key in keys if key.startswith(f"{prefix}{INCR}:")]
     lists = [key for key in keys if key.startswith(f"{prefix}{APPEND}:")]
@@ -89,12 +89,15 @@ def ranges(numbers: Iterable[int]) -> list[list[int]]:
 
 def remove(setting: Setting) -> None:
     """Delete every key of the run. Raises WaitExpired."""
-    connection, prefix = master_of(setting), prefix_of(setting)
+    remove_under(master_of(setting), prefix_of(setting))
+
+
+def remove_under(connection: RedisData, prefix: str) -> None:
+    """Delete every key with a prefix, and give the connection up. Raises WaitExpired."""
 
     def attempt() -> bool:
         try:
-            for batch in _batches(_keys(connection, prefix)):
-                connection.run("UNLINK", *batch, within_s=OPERATION_WITHIN_S)
+            unlink(connection, keys_under(connection, prefix))
         except OperationFailed:
             connection.elsewhere()
             raise
@@ -106,7 +109,14 @@ def remove(setting: Setting) -> None:
         connection.close()
 
 
-def _keys(connection: RedisData, prefix: str) -> Iterator[str]:
+def unlink(connection: RedisData, keys: Iterable[str]) -> None:
+    """Delete keys. Raises OperationFailed."""
+    for batch in _batches(keys):
+        connection.run("UNLINK", *batch, within_s=OPERATION_WITHIN_S)
+
+
+def keys_under(connection: RedisData, prefix: str) -> Iterator[str]:
+    """Names of all keys with a prefix, some of them twice. Raises OperationFailed."""
     cursor: int | None = None
     while cursor != 0:
         answer = connection.run("SCAN", cursor or 0, "MATCH", f"{prefix}*", "COUNT", BATCH, within_s=OPERATION_WITHIN_S)

@@ -22,7 +22,7 @@ FORSAKEN_AFTER_S = 2.0
 SHORTEST_S = 1.0
 REPLAYED_WITHIN_S = 3.0
 PREFIX = "halab_"
-_NAME = re.compile(r"halab_([0-9a-f]{12})")
+NAME = re.compile(r"halab_([0-9a-f]{12})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,18 @@ def cleanup(cluster: Cluster) -> tuple[str, ...]:
         leader.close()
 
 
+def forsaken(cluster: Cluster, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the names whose run no longer lives. Raises NoLeader or OperationFailed."""
+    names = tuple(names)
+    if not names:
+        return ()
+    _, leader = leader_connection(cluster, application="halab")
+    try:
+        return tuple(name for name in names if _is_forsaken(leader, name))
+    finally:
+        leader.close()
+
+
 def _wait_for_replicas(leader: Connection) -> None:
     [(lsn,)] = leader.run("SELECT pg_current_wal_lsn()::text", within_s=CHANGE_WITHIN_S)
 
@@ -116,7 +128,7 @@ def _wait_for_replicas(leader: Connection) -> None:
 
 def _leftovers(leader: Connection) -> list[str]:
     rows = leader.run(_NAMES, within_s=CHANGE_WITHIN_S)
-    return [name for (name,) in rows if _NAME.fullmatch(name)]
+    return [name for (name,) in rows if NAME.fullmatch(name)]
 
 
 def _is_forsaken(leader: Connection, name: str) -> bool:
@@ -142,7 +154,7 @@ def _is_forsaken(leader: Connection, name: str) -> bool:
 
 
 def _drop_name(leader: Connection, name: str, deadline: Deadline) -> None:
-    """`name` is our own or matched _NAME, so it is a plain identifier. Raises OperationFailed."""
+    """`name` is our own or matched NAME, so it is a plain identifier. Raises OperationFailed."""
 
     def run(statement: str, parameters: tuple[str, ...] = ()) -> list[Row]:
         return leader.run(statement, parameters, within_s=max(deadline.remaining_s, SHORTEST_S))

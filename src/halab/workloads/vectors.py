@@ -116,19 +116,25 @@ _FINAL: Final = """
     SELECT {who}, (SELECT coalesce(json_agg(json_build_array(first, last) ORDER BY first), '[]') FROM ranges)"""
 
 
+EXTENSION: Final = (
+    "CREATE EXTENSION IF NOT EXISTS vector SCHEMA {name}",
+    # Wherever the extension is, its names are found, now and by the suite's role, whose grants go with it.
+    """DO $$
+       DECLARE home text := (SELECT quote_ident(nspname) FROM pg_extension, pg_namespace
+                             WHERE extname = 'vector' AND pg_namespace.oid = extnamespace);
+       BEGIN
+           EXECUTE 'GRANT USAGE ON SCHEMA ' || home || ' TO {name}';
+           EXECUTE 'ALTER ROLE {name} SET search_path = ' || home;
+           EXECUTE 'SET search_path = ' || home;
+       END $$""",
+)
+"""Statements that make the extension usable by the suite's role, for `suite.create`."""
+
+
 def _tables(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """Where the extension is not there it comes into the suite's schema, and goes with it."""
     return (
-        "CREATE EXTENSION IF NOT EXISTS vector SCHEMA {name}",
-        # Wherever the extension is, its names are found, now and by the suite's role, whose grants go with it.
-        """DO $$
-           DECLARE home text := (SELECT quote_ident(nspname) FROM pg_extension, pg_namespace
-                                 WHERE extname = 'vector' AND pg_namespace.oid = extnamespace);
-           BEGIN
-               EXECUTE 'GRANT USAGE ON SCHEMA ' || home || ' TO {name}';
-               EXECUTE 'ALTER ROLE {name} SET search_path = ' || home;
-               EXECUTE 'SET search_path = ' || home;
-           END $$""",
+        *EXTENSION,
         f"CREATE TABLE {{name}}.vectors (id bigint PRIMARY KEY, embedding vector({DIMENSIONS}) NOT NULL)",
         "CREATE INDEX ON {name}.vectors USING hnsw (embedding vector_l2_ops)",
         # The index is asked however few rows there are.

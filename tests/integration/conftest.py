@@ -1,0 +1,106 @@
+"""What the collection's tests share: a place of their own in the cluster, and ways to its parts.
+
+Nothing here changes the cluster outside that place. What the inventory does not have is skipped by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+from tests.integration.support.access import require_haproxy, require_redis
+from tests.integration.support.space import WITHIN_S, Space
+
+from halab.clients.cluster import NoLeader
+from halab.clients.postgres import Connection, Target
+from halab.clients.redis_data import RedisData
+from halab.errors import InputError
+from halab.inventory import Cluster, Haproxy, RedisGroup
+
+
+@pytest.fixture(scope="session")
+def space(cluster: Cluster) -> Iterator[Space]:
+    """Schema, role and key prefix of this run, removed at its end; what killed runs left is removed first."""
+    made = Space(cluster)
+    try:
+        made.__enter__()
+    except (InputError, NoLeader) as error:
+        pytest.fail(str(error), pytrace=False)
+    yield made
+    made.__exit__(None, None, None)
+
+
+@pytest.fixture
+def connect(space: Space) -> Iterator[Callable[[Target], Connection]]:
+    """Makes connections that are closed at the end of the test; `space.target()` is where they usually go."""
+    made: list[Connection] = []
+
+    def make(target: Target) -> Connection:
+        made.append(Connection(target))
+        return made[-1]
+
+    yield make
+    for connection in made:
+        connection.close()
+
+
+@pytest.fixture
+def db(space: Space, connect: Callable[[Target], Connection]) -> Connection:
+    """The run's own role on the server that accepts writes."""
+    return connect(space.target())
+
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def table(space: Space, leader: Connection) -> Iterator[str]:
+    """A name for a table of the test; what the test makes of it is dropped."""
+    name = f"{space.schema}.t{next(_numbers)}"
+    yield name
+    leader.run(f"DROP TABLE IF EXISTS {name} CASCADE", within_s=WITHIN_S)
+
+
+@pytest.fixture(autouse=True)
+def _pgvector(request: pytest.FixtureRequest, cluster: Cluster) -> None:
+    """Tests that are marked so need pgvector on the servers; that it is missing is no reason to skip them silently."""
+    if request.node.get_closest_marker("pgvector") and not request.getfixturevalue("space").has_vectors:
+        version = cluster.patroni.postgresql_version
+        pytest.fail(
+            f"extension vector is not on the servers: install postgresql-{version}-pgvector there, or leave these tests"
+            ' out with -m "not pgvector"',
+            pytrace=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def haproxy(cluster: Cluster) -> Haproxy:
+    """The balancers, whose statistics can be read."""
+    if cluster.haproxy is None:
+        pytest.skip("the inventory has no host in group haproxy")
+    try:
+        require_haproxy(cluster, cluster.haproxy)
+    except InputError as error:
+        pytest.fail(str(error), pytrace=False)
+    return cluster.haproxy
+
+
+@pytest.fixture(scope="session")
+def redis_group(cluster: Cluster) -> RedisGroup:
+    """Redis, all of whose servers and Sentinels answer."""
+    if cluster.redis is None:
+        pytest.skip("the inventory has no host in group redis")
+    try:
+        require_redis(cluster, cluster.redis)
+    except InputError as error:
+        pytest.fail(str(error), pytrace=False)
+    return cluster.redis
+
+
+@pytest.fixture
+def cache(cluster: Cluster, redis_group: RedisGroup, space: Space) -> Iterator[RedisData]:
+    """A connection to the Redis master; keys begin with `space.prefix`."""
+    connection = RedisData(redis_group, cluster.tls)
+    yield connection
+    connection.close()

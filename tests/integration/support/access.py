@@ -1,0 +1,74 @@
+"""Whether what an inventory says about Redis and the balancers is so; if not, which key to set.
+
+PostgreSQL's part is `halab.clients.cluster.require_access`.
+"""
+
+from __future__ import annotations
+
+from halab.clients.haproxy import statistics
+from halab.clients.http import HttpError
+from halab.clients.postgres import OperationFailed
+from halab.clients.redis import SentinelEndpoint, SentinelError
+from halab.clients.redis_data import RedisData
+from halab.errors import InputError, Problem
+from halab.inventory import Cluster, Haproxy, RedisGroup, RedisMember
+
+WITHIN_S = 5.0
+_WRONG_PASSWORD = ("WRONGPASS", "invalid username-password", "NOAUTH", "Authentication required", "NOPERM")
+
+
+def require_redis(cluster: Cluster, group: RedisGroup) -> None:
+    """Raises InputError for every Sentinel or server that cannot be used as the inventory says."""
+    problems = []
+    for member in group.members:
+        sentinel = SentinelEndpoint(group, member, cluster.tls, within_s=WITHIN_S)
+        try:
+            sentinel.master()
+        except SentinelError as error:
+            problems.append(_redis_problem(str(error), group, member, "redis_sentinel_port", member.sentinel_port))
+        finally:
+            sentinel.close()
+        server = RedisData(group, cluster.tls, at=(member.host.address, member.port))
+        try:
+            server.run("PING", within_s=WITHIN_S)
+        except OperationFailed as error:
+            problems.append(_redis_problem(str(error), group, member, "redis_port", member.port))
+        finally:
+            server.close()
+    if problems:
+        raise InputError(str(cluster.inventory), dict.fromkeys(problems))
+
+
+def require_haproxy(cluster: Cluster, haproxy: Haproxy) -> None:
+    """Raises InputError for every balancer whose statistics cannot be read as the inventory says."""
+    problems = []
+    for host in haproxy.balancers:
+        try:
+            statistics(haproxy, cluster.tls, host.address, within_s=WITHIN_S)
+        except HttpError as error:
+            problems.append(_haproxy_problem(str(error), cluster, haproxy))
+    if problems:
+        raise InputError(str(cluster.inventory), dict.fromkeys(problems))
+
+
+def _redis_problem(said: str, group: RedisGroup, member: RedisMember, key: str, port: int) -> Problem:
+    if any(word in said for word in _WRONG_PASSWORD):
+        reason = f"is not the password of user {group.admin_user} at this service ({said})"
+        return Problem("redis_admin_password", None, reason, "Set the right one, and redis_admin_user.")
+    if "knows no master called" in said:
+        fix = "Set it to the name in Sentinel's configuration."
+        return Problem("redis_master_name", group.master_name, f"is unknown to Sentinel of {member.name}", fix)
+    fix = f"Set it to the port of {member.name} ({member.host.address}), or start the service there."
+    return Problem(key, port, f"does not answer as it should ({said})", fix)
+
+
+def _haproxy_problem(said: str, cluster: Cluster, haproxy: Haproxy) -> Problem:
+    if "status 401" in said:
+        reason = f"is not the password of user {haproxy.stats_user} ({said})"
+        fix = f"Remove it to use the one in {cluster.state_dir / 'secrets.yml'}, or set the right one."
+        return Problem("haproxy_stats_password", None, reason, fix)
+    if "status 404" in said or "no statistics" in said:
+        fix = "Set it to the path of HAProxy's `stats uri`."
+        return Problem("haproxy_stats_path", haproxy.stats_path, f"is not the page of statistics ({said})", fix)
+    fix = "Set it to the port of the page of statistics, or start HAProxy."
+    return Problem("haproxy_stats_port", haproxy.stats_port, f"does not answer as it should ({said})", fix)
