@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NO_INVENTORY = (
     "needs a running cluster: pass --inventory PATH (inventories/minimal after `halab up -i inventories/minimal`)"
 )
+LEADER_WITHIN_S = 30.0
 MEASURED = pytest.StashKey[list["Measured"]]()
 
 
@@ -71,8 +72,11 @@ def cluster(inventory: Path) -> Cluster:
 def leader(cluster: Cluster) -> Iterator[Connection]:
     """A superuser's connection to the leader's PostgreSQL."""
     from halab.clients.cluster import leader_connection
+    from halab.waiting import eventually
 
-    _, connection = leader_connection(cluster, application="halab/pytest")
+    _, connection = eventually(
+        lambda: leader_connection(cluster, application="halab/pytest"), within_s=LEADER_WITHIN_S, what="a leader"
+    )
     yield connection
     connection.close()
 

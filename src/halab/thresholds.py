@@ -109,7 +109,7 @@ _TABLE: Final[tuple[tuple[str, Comparison, float, str, str], ...]] = (
     ("citus_colocated_join_ms", _BELOW, 500, "ms", "median of a co-located join"),
     ("citus_parallel_query_ms", _BELOW, 1000, "ms", "median of a query over all shards"),
     # Replication and failover (B14 B15 B17 B18).
-    ("replication_lag_s", _BELOW, 5, "s", "until a committed row is read on every replica"),
+    ("replication_lag_s", _BELOW, 5, "s", "median time until a row that was inserted is read on every replica"),
     ("failover_s", _BELOW, 30, "s", "longest time without an acknowledged write while the primary is lost"),
     ("switchover_s", _BELOW, 10, "s", "longest time without an acknowledged write while the primary hands over"),
     ("lost_writes", _AT_MOST, 0, "rows", "acknowledged writes that are gone; synchronous modes"),

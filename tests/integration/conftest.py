@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
-from tests.integration.support.access import require_haproxy, require_redis
+from tests.integration.support.access import redis_master, require_haproxy, require_redis
 from tests.integration.support.space import WITHIN_S, Space
 
-from halab.clients.cluster import NoLeader
 from halab.clients.postgres import Connection, Target
 from halab.clients.redis_data import RedisData
-from halab.errors import InputError
+from halab.errors import HalabError, InputError
 from halab.inventory import Cluster, Haproxy, RedisGroup
 
 
@@ -25,7 +24,7 @@ def space(cluster: Cluster) -> Iterator[Space]:
     made = Space(cluster)
     try:
         made.__enter__()
-    except (InputError, NoLeader) as error:
+    except HalabError as error:
         pytest.fail(str(error), pytrace=False)
     yield made
     made.__exit__(None, None, None)
@@ -99,8 +98,8 @@ def redis_group(cluster: Cluster) -> RedisGroup:
 
 
 @pytest.fixture
-def cache(cluster: Cluster, redis_group: RedisGroup, space: Space) -> Iterator[RedisData]:
-    """A connection to the Redis master; keys begin with `space.prefix`."""
-    connection = RedisData(redis_group, cluster.tls)
+def cache(cluster: Cluster, redis_group: RedisGroup) -> Iterator[RedisData]:
+    """A connection to the Redis master, by Sentinels; keys begin with `space.prefix`."""
+    connection = RedisData(redis_group, cluster.tls, at=redis_master(cluster, redis_group))
     yield connection
     connection.close()

@@ -5,15 +5,19 @@ PostgreSQL's part is `halab.clients.cluster.require_access`.
 
 from __future__ import annotations
 
-from halab.clients.haproxy import statistics
+from collections import Counter
+
+from halab.clients.haproxy_stats import statistics
 from halab.clients.http import HttpError
 from halab.clients.postgres import OperationFailed
 from halab.clients.redis import SentinelEndpoint, SentinelError
 from halab.clients.redis_data import RedisData
 from halab.errors import InputError, Problem
 from halab.inventory import Cluster, Haproxy, RedisGroup, RedisMember
+from halab.waiting import eventually
 
-WITHIN_S = 5.0
+WITHIN_S = 10.0
+AGREED_WITHIN_S = 30.0
 _WRONG_PASSWORD = ("WRONGPASS", "invalid username-password", "NOAUTH", "Authentication required", "NOPERM")
 
 
@@ -21,13 +25,10 @@ def require_redis(cluster: Cluster, group: RedisGroup) -> None:
     """Raises InputError for every Sentinel or server that cannot be used as the inventory says."""
     problems = []
     for member in group.members:
-        sentinel = SentinelEndpoint(group, member, cluster.tls, within_s=WITHIN_S)
         try:
-            sentinel.master()
+            _master_by(cluster, group, member)
         except SentinelError as error:
             problems.append(_redis_problem(str(error), group, member, "redis_sentinel_port", member.sentinel_port))
-        finally:
-            sentinel.close()
         server = RedisData(group, cluster.tls, at=(member.host.address, member.port))
         try:
             server.run("PING", within_s=WITHIN_S)
@@ -37,6 +38,27 @@ def require_redis(cluster: Cluster, group: RedisGroup) -> None:
             server.close()
     if problems:
         raise InputError(str(cluster.inventory), dict.fromkeys(problems))
+
+
+def redis_master(cluster: Cluster, group: RedisGroup) -> tuple[str, int]:
+    """Address and port of the master on which most Sentinels agree. Raises SentinelError or WaitExpired."""
+
+    def named() -> tuple[str, int]:
+        says = Counter(_master_by(cluster, group, member) for member in group.members)
+        master, votes = says.most_common(1)[0]
+        if 2 * votes <= len(group.members):
+            raise SentinelError(f"Sentinels name {dict(says)}")
+        return master
+
+    return eventually(named, within_s=AGREED_WITHIN_S, what="a master on which most Sentinels agree")
+
+
+def _master_by(cluster: Cluster, group: RedisGroup, member: RedisMember) -> tuple[str, int]:
+    sentinel = SentinelEndpoint(group, member, cluster.tls, within_s=WITHIN_S)
+    try:
+        return sentinel.master()
+    finally:
+        sentinel.close()
 
 
 def require_haproxy(cluster: Cluster, haproxy: Haproxy) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from types import TracebackType
 
-from halab.clients.cluster import leader_connection, require_access
+from halab.clients.cluster import leader_connection, require_access, superuser_target
 from halab.clients.postgres import Connection, Target
 from halab.clients.redis_data import RedisData
-from halab.errors import HalabError
-from halab.inventory import Cluster, PatroniMember
+from halab.errors import HalabError, InputError
+from halab.inventory import Cluster, Haproxy, PatroniMember
+from halab.waiting import eventually
 from halab.workloads.redis_keys import remove_under
 from halab.workloads.suite import Suite, create, drop
 from halab.workloads.sweep import sweep
 from halab.workloads.vectors import EXTENSION
 
 DROPPED_WITHIN_S = 60.0
+LEADER_WITHIN_S = 30.0
 BEAT_S = 0.5
-WITHIN_S = 5.0
+WITHIN_S = 20.0
+"""The deadline of a statement. What is promised about its speed is a threshold; this one only ends what hangs."""
 _OWN = "GRANT CREATE ON SCHEMA {name} TO {name}"
 _OFFERED = "SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'"
 
@@ -47,7 +51,9 @@ class Space:
         return f"{self.suite.name}:"
 
     def __enter__(self) -> Space:
-        require_access(self.cluster)
+        refused = eventually(self._refused, accept=lambda _: True, within_s=LEADER_WITHIN_S, what="a leader")
+        if refused is not None:
+            raise refused
         self.swept = sweep(self.cluster)
         _, leader = leader_connection(self.cluster, application=self.suite.application)
         try:
@@ -65,22 +71,32 @@ class Space:
             remove_under(RedisData(self.cluster.redis, self.cluster.tls), self.prefix)
         drop(self.cluster, self.suite, within_s=DROPPED_WITHIN_S)
 
-    def target(self, member: PatroniMember | None = None) -> Target:
-        """The role's way to one server or, without one, to whichever accepts writes."""
-        points = [(one.host.address, one.postgresql_port) for one in self.cluster.patroni.members]
-        if member is not None:
-            return self._to((member.host.address, member.postgresql_port))
-        return self._to(points[0], session="read-write", others=tuple(points[1:]))
+    def target(self, member: PatroniMember | None = None, *, session: str = "any") -> Target:
+        """The role's way to one server or, without one, to whichever accepts writes.
 
-    def through(self, address: str, port: int) -> Target:
-        """The role's way through a balancer."""
-        return self._to((address, port))
+        `session` asks for another kind than that (target_session_attrs): standby, for one.
+        """
+        members = self.cluster.patroni.members if member is None else (member,)
+        points = tuple((one.host.address, one.postgresql_port) for one in members)
+        wanted = "read-write" if member is None and session == "any" else session
+        return replace(self._to(*points[0]), session=wanted, others=points[1:])
 
-    def _to(self, point: tuple[str, int], *, session: str = "any", others: tuple[tuple[str, int], ...] = ()) -> Target:
-        return Target(
-            address=point[0], port=point[1], user=self.suite.name, password=self.suite.password,
-            ca_file=self.cluster.tls.ca_file, application=self.suite.application, session=session, others=others,
-        )  # fmt: skip
+    def through(self, haproxy: Haproxy, port: int) -> Target:
+        """The role's way through a balancer, by the first address that clients have for it."""
+        return self._to(haproxy.entry_points[0], port)
+
+    def _to(self, address: str, port: int) -> Target:
+        # What else there is to a connection, such as TLS, is the same for every role.
+        like = superuser_target(self.cluster, self.cluster.patroni.members[0], application=self.suite.application)
+        return replace(like, address=address, port=port, user=self.suite.name, password=self.suite.password)
+
+    def _refused(self) -> InputError | None:
+        """Why the inventory's password is of no use. Raises NoLeader while that is not known."""
+        try:
+            require_access(self.cluster)
+        except InputError as error:
+            return error
+        return None
 
     def _keep(self) -> None:
         connection: Connection | None = None
