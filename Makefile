@@ -3,7 +3,8 @@
 
 SCENARIO  ?= primary-failure
 INVENTORY ?= inventories/lab
-PARTS     ?= static unit lab faults ha
+PARTS     ?= static unit lab faults ha integration
+ONLY      ?= all
 
 # ansible-playbook is looked up on PATH by the driver; Ansible insists on a UTF-8 locale and on a home.
 export PATH   := $(CURDIR)/.venv/bin:$(PATH)
@@ -12,7 +13,7 @@ export HOME   := $(or $(HOME),$(shell getent passwd $$(id -u) | cut -d: -f6))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lab up chaos drills status heal down destroy test static unit live faults defects mutation molecule lint format bench clean
+.PHONY: help setup lab up chaos drills status heal down destroy test static unit live integration faults defects mutation molecule lint format bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z ]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -63,9 +64,13 @@ unit: ## Unit tests
 	@scripts/bootstrap --dev --no-lab
 	@scripts/test unit
 
-live: ## Tests of machines (tests/lab), of faults on them, and of a cluster (tests/ha on inventories/minimal)
+live: ## Tests of machines (tests/lab), of faults on them, and of a cluster (inventories/minimal)
 	@scripts/bootstrap --dev
-	@scripts/test lab faults ha
+	@scripts/test lab faults ha integration
+
+integration: ## Run the integration collection on INVENTORY (ONLY=basic, citus, ha, cache, coverage or a class; DESTRUCTIVE=yes)
+	@scripts/bootstrap --dev
+	@scripts/integration "$(INVENTORY)" "$(ONLY)"
 
 faults: ## Tests of faults: every family injected, seen, healed, and its driver killed (tests/faults)
 	@scripts/bootstrap --dev

@@ -8,16 +8,19 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from halab.clients.postgres import Connection, OperationFailed, Target
+from halab.waiting import WaitExpired, eventually
 
 EVERY_S = 0.2
 ATTEMPT_WITHIN_S = 2.0
 HELD_WITHIN_S = 60.0
-JOINED_WITHIN_S = HELD_WITHIN_S + 10.0
+RETRIED_WITHIN_S = 120.0
+JOINED_WITHIN_S = RETRIED_WITHIN_S + 10.0
 WHO = "SELECT host(inet_server_addr()), pg_is_in_recovery()"
 
 
@@ -32,7 +35,7 @@ class Seen:
     error: str = ""
 
 
-class Client:
+class Client(ABC):
     """Attempts one after the other until it is left."""
 
     def __init__(self, name: str) -> None:
@@ -56,10 +59,11 @@ class Client:
         finally:
             self.close()
 
+    @abstractmethod
     def attempt(self) -> None:
-        raise NotImplementedError
+        """One attempt, which notes what came of it."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (most have something open, one has not)
         """Give up what is open."""
 
     def note(self, connection: Connection, *, within_s: float) -> Seen:
@@ -136,22 +140,29 @@ class Retrier(Client):
         self._targets = itertools.cycle(targets)
         self._connection = Connection(next(self._targets))
         self._insert = f"INSERT INTO {table} (id) VALUES (%s) ON CONFLICT DO NOTHING"
-        self._until = threading.Event()
 
     def attempt(self) -> None:
         operation = Operation(number=len(self.done) + 1)
-        began = time.monotonic()
-        while not self._until.wait(0 if not operation.tries else EVERY_S):
+        self.done.append(operation)
+
+        def once() -> None:
             operation.tries += 1
             try:
                 self._connection.run(self._insert, (operation.number,), within_s=ATTEMPT_WITHIN_S)
-                break
             except OperationFailed as error:
                 operation.errors.append(error.error_class)
                 self._connection.close()
                 self._connection.target = next(self._targets)
+                raise
+
+        began = time.monotonic()
+        try:
+            eventually(
+                once, accept=lambda _: True, within_s=RETRIED_WITHIN_S, what="an acknowledgement", every_s=EVERY_S
+            )
+        except WaitExpired:
+            pass  # told by its duration, which no threshold allows
         operation.took_s = time.monotonic() - began
-        self.done.append(operation)
 
     def close(self) -> None:
         self._connection.close()
