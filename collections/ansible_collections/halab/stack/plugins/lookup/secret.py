@@ -7,6 +7,7 @@ DOCUMENTATION = r"""
 name: secret
 author: The halab authors
 short_description: Read a secret of the cluster, generating it the first time
+version_added: 0.1.0
 description:
   - Reads a secret from V(secrets.yml) in the directory named by the variable C(halab_state_dir).
   - A secret that is not there is generated from letters and digits and kept,

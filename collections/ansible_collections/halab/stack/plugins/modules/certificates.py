@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: certificates
 author: The halab authors
 short_description: Issue and renew the certificates of a cluster
+version_added: 0.1.0
 description:
   - Keeps the authority, a client certificate and a certificate of every host in a private directory of the controller.
   - A certificate is issued anew when it is missing, does not match its key or its authority, is about to expire,

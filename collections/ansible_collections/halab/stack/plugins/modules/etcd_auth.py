@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: etcd_auth
 author: The halab authors
 short_description: Turn on the authentication of an etcd cluster and keep its users
+version_added: 0.1.0
 description:
   - Makes the user and role C(root), a user and a role of the same name for every entry of O(users),
     and turns authentication on.

@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: etcd_data
 author: The halab authors
 short_description: Claim the data directory of an etcd member for a cluster
+version_added: 0.1.0
 description:
   - Makes the data directory and writes the cluster's token into C(cluster-token) in it.
   - Refuses a directory that holds the data of another cluster. etcd itself ignores the configured token

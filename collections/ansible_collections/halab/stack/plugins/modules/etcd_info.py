@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: etcd_info
 author: The halab authors
 short_description: Look at an etcd cluster
+version_added: 0.1.0
 description:
   - Asks every member of an etcd cluster at the same time how it is.
     A member that does not answer is part of the result, never an error.

@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: etcd_member
 author: The halab authors
 short_description: Start an etcd member and wait for it, or restart it safely
+version_added: 0.1.0
 description:
   - V(serving) enables and starts the member where it is not, and waits until it serves reads that a quorum agrees on.
   - V(restarted) restarts the member and waits until it serves again. It first waits until enough other members serve

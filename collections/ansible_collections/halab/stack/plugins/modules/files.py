@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: files
 author: The halab authors
 short_description: Render and place many files in one round trip
+version_added: 0.1.0
 description:
   - Places templates, files of the controller, texts, directories and links on a host, all in one round trip.
   - Everything is read, rendered and compared before anything is written. Each file is then replaced atomically,

@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: haproxy_info
 author: The halab authors
 short_description: Ask the balancers which servers they use
+version_added: 0.1.0
 description:
   - Asks the statistics of every balancer, all at the same time, and returns the answers.
   - Asks whoever holds the shared address who it is.

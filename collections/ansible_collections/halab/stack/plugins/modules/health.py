@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: health
 author: The halab authors
 short_description: Judge whether a cluster is whole
+version_added: 0.1.0
 description:
   - Takes what the info modules of this collection registered and says everything that is wrong, in words.
   - The results of tasks that were skipped, because a component is not part of the cluster, are passed over.

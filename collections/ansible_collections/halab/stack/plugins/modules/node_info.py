@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: node_info
 author: The halab authors
 short_description: Look at a host
+version_added: 0.1.0
 description:
   - Returns the few facts about a host that the roles of this collection need, in milliseconds.
   - The facts stay in C(ansible_facts['halab_node']), so a role looks only when no role before it has looked.

@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: patroni_config
 author: The halab authors
 short_description: Keep the dynamic configuration of a Patroni cluster
+version_added: 0.1.0
 description:
   - Compares the declared configuration with the one in etcd and patches the difference, through the leader.
   - Keys that are not declared stay as they are, except below O(owned), where they are removed.

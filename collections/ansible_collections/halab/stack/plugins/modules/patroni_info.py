@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: patroni_info
 author: The halab authors
 short_description: Look at a Patroni cluster
+version_added: 0.1.0
 description:
   - Asks every endpoint for its own state, and one of them, the leader where there is one, for the cluster's.
   - Returns what is so. A member that does not answer is part of that, not an error.

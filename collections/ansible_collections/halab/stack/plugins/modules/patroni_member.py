@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: patroni_member
 author: The halab authors
 short_description: Start or reload the Patroni of this host and wait until it serves
+version_added: 0.1.0
 description:
   - V(compatible) changes nothing and fails when this host is a member already, but of another name, scope, namespace
     or data directory, none of which new files can change.

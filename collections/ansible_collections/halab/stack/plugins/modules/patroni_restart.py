@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: patroni_restart
 author: The halab authors
 short_description: Restart PostgreSQL member by member where the configuration needs it
+version_added: 0.1.0
 description:
   - Restarts PostgreSQL on every member that has a restart pending, one at a time, replicas first and the leader last.
     Before the next one is touched, every replica must stream and as many must be synchronous as before.

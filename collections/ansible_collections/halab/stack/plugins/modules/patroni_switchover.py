@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: patroni_switchover
 author: The halab authors
 short_description: Hand the leadership of a Patroni cluster to another member
+version_added: 0.1.0
 description:
   - Checks that the candidate streams and, where replication is synchronous, that the leader counts on it.
   - Hands over, then waits until the candidate leads and the former leader streams from it.

@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: preflight
 author: The halab authors
 short_description: Refuse an impossible cluster before anything is changed
+version_added: 0.1.0
 description:
   - Judges the inventory on the controller, without reaching any host, and fails with all problems at once.
     Each names the key, its value and the fix.

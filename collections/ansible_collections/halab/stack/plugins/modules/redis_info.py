@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: redis_info
 author: The halab authors
 short_description: Ask the nodes of a Redis cluster and their Sentinels
+version_added: 0.1.0
 description:
   - Asks every Redis server and every Sentinel what it is, all at the same time, and returns the answers.
   - A node that is down is an answer too; the module fails only when its own certificates cannot be used.

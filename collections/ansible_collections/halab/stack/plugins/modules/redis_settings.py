@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: redis_settings
 author: The halab authors
 short_description: Bring a running Redis server and its Sentinel to their declared settings
+version_added: 0.1.0
 description:
   - Compares the settings and access rules of the Redis server and the Sentinel on this host with the declared ones,
     and changes only what differs,

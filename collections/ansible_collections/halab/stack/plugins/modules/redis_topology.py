@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 module: redis_topology
 author: The halab authors
 short_description: Find out whether a Redis node is new, and who the master is
+version_added: 0.1.0
 description:
   - Redis and Sentinel write their own configuration files when roles change, so the files are made once.
     This module tells whether that has been done on this host.
