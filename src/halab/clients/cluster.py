@@ -22,6 +22,7 @@ def superuser_target(cluster: Cluster, member: PatroniMember, *, application: st
         user=cluster.patroni.superuser,
         password=cluster.patroni.superuser_password,
         ca_file=cluster.tls.ca_file,
+        sslmode=cluster.patroni.sslmode,
         application=application,
     )
 

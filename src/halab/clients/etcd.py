@@ -51,7 +51,7 @@ class EtcdEndpoint:
     """One member, as user root."""
 
     def __init__(self, cluster: EtcdCluster, member: EtcdMember, context: ssl.SSLContext) -> None:
-        self._http = JsonEndpoint(member.host.address, member.client_port, context)
+        self._http = JsonEndpoint(member.host.address, member.client_port, context if member.tls else None)
         self._password = cluster.root_password
         self._token: str | None = None
 
@@ -113,7 +113,7 @@ class EtcdEndpoint:
             status, answer = self._post(path, body, deadline)
         if status != _OK or not isinstance(answer, dict):
             said = answer.get("message", answer) if isinstance(answer, dict) else answer
-            raise HttpError(f"POST https://{self._http.name}{path}: status {status}: {said}")
+            raise HttpError(f"POST {self._http.url}{path}: status {status}: {said}")
         return answer
 
     def _post(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> tuple[int, Any]:
@@ -124,7 +124,7 @@ class EtcdEndpoint:
         self._token = None
         status, answer = self._post("/v3/auth/authenticate", {"name": ROOT, "password": self._password}, deadline)
         if status != _OK or not isinstance(answer, dict) or "token" not in answer:
-            raise HttpError(f"https://{self._http.name}: etcd refuses user {ROOT}: status {status}")
+            raise HttpError(f"{self._http.url}: etcd refuses user {ROOT}: status {status}")
         self._token = str(answer["token"])
 
 

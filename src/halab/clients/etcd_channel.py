@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from halab.clients.etcd import ROOT
+from halab.clients.http import open_to
 from halab.clients.outcome import OperationFailed, nothing_done
 from halab.inventory import EtcdMember
 from halab.waiting import Deadline
@@ -57,7 +58,7 @@ class Channel:
         self.member = member
         self.login = login
         self._context = context
-        self._connection: http.client.HTTPSConnection | None = None
+        self._connection: http.client.HTTPConnection | None = None
 
     def call(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         """The answer. Raises OperationFailed. A call that was refused for want of a token is made again with one."""
@@ -80,13 +81,13 @@ class Channel:
                 raise refusal(answer)
         self.login.token = str(answer["token"])
 
-    def connect(self, deadline: Deadline) -> http.client.HTTPSConnection:
+    def connect(self, deadline: Deadline) -> http.client.HTTPConnection:
         """A new connection. Raises OperationFailed, always a fail."""
-        connection = http.client.HTTPSConnection(
+        connection = open_to(
             self.member.host.address,
             self.member.client_port,
+            self._context if self.member.tls else None,
             timeout=max(deadline.remaining_s, SHORTEST_S),
-            context=self._context,
         )
         try:
             connection.connect()
@@ -150,7 +151,7 @@ def _said(answer: Mapping[str, Any]) -> tuple[int, str]:
     return int(code), str(inner.get("message") or error or answer)[:200]
 
 
-def _ended(connection: http.client.HTTPSConnection) -> bool:
+def _ended(connection: http.client.HTTPConnection) -> bool:
     """Whether the member has closed a connection that waits for its next request (nothing is due to be read)."""
     if connection.sock is None:
         return True

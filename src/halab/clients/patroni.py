@@ -26,20 +26,20 @@ class PatroniEndpoint:
     """Patroni of one member."""
 
     def __init__(self, member: PatroniMember, context: ssl.SSLContext) -> None:
-        self._http = JsonEndpoint(member.host.address, member.rest_port, context)
+        self._http = JsonEndpoint(member.host.address, member.rest_port, context if member.rest_tls else None)
 
     def status(self, *, within_s: float) -> MemberStatus:
         """Raises HttpError, also for an answer that is no member's status."""
         status, document = self._http.call("GET", "/patroni", within_s=within_s)
         if not isinstance(document, dict) or "role" not in document:
-            raise HttpError(f"https://{self._http.name}/patroni: status {status} without a role")
+            raise HttpError(f"{self._http.url}/patroni: status {status} without a role")
         return _status(document)
 
     def cluster(self, *, within_s: float) -> dict[str, Any]:
         """GET /cluster: members with role, state, timeline and lag as this member sees them. Raises HttpError."""
         status, document = self._http.call("GET", "/cluster", within_s=within_s)
         if not isinstance(document, dict) or "members" not in document:
-            raise HttpError(f"https://{self._http.name}/cluster: status {status} without members")
+            raise HttpError(f"{self._http.url}/cluster: status {status} without members")
         return document
 
     def close(self) -> None:

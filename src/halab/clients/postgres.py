@@ -38,7 +38,9 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where and as whom to connect. `address` is literal; without `ca_file` the connection is not encrypted.
+    """Where and as whom to connect. `address` is literal.
+
+    Without `ca_file` the connection is not encrypted, unless `sslmode` is require: then no certificate is checked.
 
     libpq tries `address` and then each of `others` until a server is what `session` asks for (target_session_attrs).
     """
@@ -68,7 +70,7 @@ class Target:
             "gssencmode": "disable",
             "target_session_attrs": self.session,
             "passfile": "/dev/null",
-            "sslmode": self.sslmode if self.ca_file else "disable",
+            "sslmode": self.sslmode if self.ca_file or self.sslmode == "require" else "disable",
             "sslrootcert": str(self.ca_file or ""),
         }
 

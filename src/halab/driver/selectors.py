@@ -81,7 +81,11 @@ class Selectors:
                 continue
             finally:
                 endpoint.close()
-            found = sorted(_running(document, roles))
+            found = sorted(map(self.cluster.patroni.host_of, _running(document, roles)))
+            strangers = [name for name in found if name not in {one.name for one in self.cluster.patroni.members}]
+            if strangers:
+                fix = f"Set patroni_name: {strangers[0]} for the host on which it runs."
+                raise NoTarget(f"Patroni has a member {strangers[0]}, which the inventory does not know. {fix}")
             if found:
                 return self._random.choice(found) if len(found) > 1 else found[0]
             seen.append("; ".join(f"{entry.get('name')} is {entry.get('role')}" for entry in document["members"]))
@@ -132,6 +136,8 @@ class Selectors:
     def _haproxy_active(self) -> str:
         if self.cluster.haproxy is None or not self.cluster.haproxy.address:
             raise NoTarget("haproxy_address is not set, so no balancer is the active one")
+        if not self.cluster.haproxy.node_path:
+            raise NoTarget("haproxy_node_path is empty, so no balancer tells that it is the active one")
         try:
             answered = node_at_address(self.cluster.haproxy, self.cluster.tls, within_s=ANSWER_WITHIN_S)
         except HttpError as error:

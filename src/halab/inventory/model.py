@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A machine. `address` is a literal IP address; `owned` means that halab can switch its power."""
+    """A machine. `address` is a literal IP address; `owned` means that halab made it."""
 
     name: str
     address: str
@@ -18,20 +18,25 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files of the controller with which clients prove themselves and check servers (PEM)."""
+    """Files of the controller with which clients check servers and prove themselves (PEM).
 
-    ca_file: Path
-    cert_file: Path
-    key_file: Path
+    Without `cert_file` and `key_file` clients show no certificate; without `ca_file` no server is asked for one.
+    """
+
+    ca_file: Path | None
+    cert_file: Path | None = None
+    key_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PatroniMember:
-    """One PostgreSQL server and the Patroni that manages it."""
+    """One PostgreSQL server and the Patroni that manages it, which calls it `alias` (empty: as the inventory does)."""
 
     host: Host
     postgresql_port: int
     rest_port: int
+    rest_tls: bool = True
+    alias: str = ""
 
     @property
     def name(self) -> str:
@@ -40,7 +45,7 @@ class PatroniMember:
 
 @dataclass(frozen=True, slots=True)
 class PatroniCluster:
-    """Servers that replicate from one leader. `synchronous_mode` is off, on, strict or quorum."""
+    """Servers that replicate from one leader. `synchronous_mode` is off, on, strict or quorum; `sslmode` is libpq's."""
 
     scope: str
     namespace: str
@@ -51,6 +56,11 @@ class PatroniCluster:
     rest_user: str
     superuser_password: str = field(repr=False)
     rest_password: str = field(repr=False)
+    sslmode: str = "verify-full"
+
+    def host_of(self, name: str) -> str:
+        """The host of the member that Patroni calls so; the name itself when it is nobody's."""
+        return next((member.name for member in self.members if (member.alias or member.name) == name), name)
 
     def member(self, name: str) -> PatroniMember:
         """Raises KeyError when no member has this name."""
@@ -66,6 +76,7 @@ class EtcdMember:
 
     host: Host
     client_port: int
+    tls: bool = True
 
     @property
     def name(self) -> str:
@@ -85,6 +96,7 @@ class Haproxy:
     """The balancers. `address` is the one that keepalived moves between them; empty when there is none.
 
     `stats_path` is where the page of statistics is.
+    Whoever holds it tells its own address at `node_path` of the statistics' port; empty when balancers do not.
     """
 
     balancers: tuple[Host, ...]
@@ -95,6 +107,8 @@ class Haproxy:
     stats_user: str
     stats_password: str = field(repr=False)
     stats_path: str = "/stats"
+    stats_tls: bool = True
+    node_path: str = "/node"
 
     @property
     def entry_points(self) -> tuple[str, ...]:
@@ -127,11 +141,15 @@ class RedisGroup:
     admin_user: str
     admin_password: str = field(repr=False)
     eviction: str = "noeviction"
+    tls: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What an inventory says about a cluster. `haproxy` and `redis` are None when their group is empty."""
+    """What an inventory says about a cluster. `haproxy` and `redis` are None when their group is empty.
+
+    `provision` tells whether halab configures it; a cluster that somebody else configures is only used.
+    """
 
     name: str
     inventory: Path
@@ -143,10 +161,11 @@ class Cluster:
     etcd: EtcdCluster
     haproxy: Haproxy | None
     redis: RedisGroup | None
+    provision: bool = True
 
     @property
     def owned(self) -> bool:
-        """Whether halab owns every machine, so that faults need no further consent."""
+        """Whether halab made every machine, so that faults need no further consent."""
         return all(host.owned for host in self.hosts)
 
     @property

@@ -11,6 +11,7 @@ from halab.errors import Problem
 from halab.inventory.source import open_vault
 
 # YAML 1.1 reads a bare on or off as a boolean.
+_TRUE, _FALSE = ("true", "on", "yes"), ("false", "off", "no")
 _WORDS = {True: "on", False: "off"}
 _REFERENCE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _LONGEST_CHAIN = 5
@@ -25,6 +26,7 @@ class Parameters:
     defaults: Mapping[str, Any]
     secrets: Mapping[str, str] | None
     problems: list[Problem] = field(default_factory=list)
+    if_unknown: str = "Run playbooks/provision.yml, or set it."
     opened: dict[str, str] = field(default_factory=dict, repr=False)
 
     def text(self, hosts: Sequence[str], key: str, *, default: str | None = None) -> str:
@@ -50,6 +52,23 @@ class Parameters:
         if value not in allowed and not self.refused(key):
             self.refuse(key, value, "is not a known value", f"Choose one of {', '.join(allowed)}.")
         return value
+
+    def flag(self, hosts: Sequence[str], key: str, *, default: bool = True) -> bool:
+        """True or false, the same for all of `hosts`; the default with a problem noted for anything else."""
+        text = self.text(hosts, key, default="true" if default else "false").lower()
+        if text in _TRUE or text in _FALSE:
+            return text in _TRUE
+        if not self.refused(key):
+            self.refuse(key, text, "is neither true nor false", "Write true or false.")
+        return default
+
+    def name(self, host: str, key: str) -> str:
+        """A name of one host that the inventory gives; empty when it gives none, so that its own is meant."""
+        return self.text([host], key) if self.given([host], key) else ""
+
+    def given(self, hosts: Sequence[str], key: str) -> bool:
+        """Whether the inventory itself sets a key for any of `hosts`."""
+        return any(key in self.variables.get(host, {}) for host in hosts)
 
     def port(self, host: str, key: str) -> int:
         """A TCP port of one host; 0 with a problem noted when it is none."""
@@ -93,7 +112,7 @@ class Parameters:
         if self.secrets is None:
             return ""
         if key not in self.secrets:
-            self.refuse(key, None, "is in neither inventory nor store", "Run playbooks/provision.yml, or set it.")
+            self.refuse(key, None, "is in neither inventory nor store", self.if_unknown)
             return ""
         return self.secrets[key]
 

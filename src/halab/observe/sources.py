@@ -88,10 +88,11 @@ class RestSource:
 
 
 class EtcdSource:
-    """One etcd member's own view, answered without a quorum. `lock`: who holds the leader lock by its copy."""
+    """One etcd member's own view, answered without a quorum. `lock`: the host of the leader by its copy."""
 
     def __init__(self, cluster: Cluster, member: EtcdMember, context: ssl.SSLContext) -> None:
         self._node = member.name
+        self._patroni = cluster.patroni
         self._lock = f"{cluster.patroni.namespace.rstrip('/')}/{cluster.patroni.scope}/leader"
         self._etcd = EtcdEndpoint(cluster.etcd, member, context)
 
@@ -106,7 +107,7 @@ class EtcdSource:
             "term": status.term,
             "revision": status.revision,
             "has_leader": bool(status.leader_id),
-            "lock": lock.value if lock else None,
+            "lock": self._patroni.host_of(lock.value) if lock else None,
         }
         return Observation(
             t=started,

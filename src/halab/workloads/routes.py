@@ -85,6 +85,7 @@ def targets(setting: Setting) -> list[Target]:
             user=setting.suite.name,
             password=setting.suite.password,
             ca_file=cluster.tls.ca_file,
+            sslmode=cluster.patroni.sslmode,
             application=setting.suite.application,
             session=session,
             others=tuple(points[at + 1 :] + points[:at]) if others else (),

@@ -32,7 +32,7 @@ def state_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def document(state_dir: Path) -> dict[str, Any]:
-    hosts = {f"node{n}": {"ansible_host": f"10.9.0.{n}", "machine_power": {"off": ["true"]}} for n in (1, 2, 3)}
+    hosts = {f"node{n}": {"ansible_host": f"10.9.0.{n}", "lab_id": "test-123456"} for n in (1, 2, 3)}
     groups = {name: {"hosts": dict.fromkeys(hosts)} for name in ("etcd", "patroni", "haproxy", "redis")}
     return {
         "all": {
@@ -117,8 +117,8 @@ def test_groups_of_groups_count(document, tmp_path):
     assert [host.name for host in cluster.group("east")] == ["node1", "node2"]
 
 
-def test_machines_without_a_power_switch_are_not_owned(document, tmp_path):
-    del document["all"]["hosts"]["node3"]["machine_power"]
+def test_machines_are_halabs_when_it_made_them_and_not_because_it_can_switch_them(document, tmp_path):
+    document["all"]["hosts"]["node3"] = {"ansible_host": "10.9.0.3", "machine_power": {"off": ["true"]}}
     cluster = inventory.load(written(document, tmp_path))
     assert not cluster.owned
     assert [host.owned for host in cluster.hosts] == [True, True, False]

@@ -10,11 +10,13 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   ca_file:
-    description: Path of the certificate authority that must have signed the server's certificate.
+    description:
+      - Path of the certificate authority that must have signed the server's certificate.
+      - Empty where no server speaks TLS; one that does is then not trusted.
     type: path
     required: true
   cert_file:
-    description: Path of the client certificate that is shown to the server.
+    description: Path of the client certificate that is shown to the server; empty to show none.
     type: path
     required: true
   key_file:

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""HTTPS with a client certificate and a deadline that holds for the whole exchange."""
+"""HTTPS with a client certificate, or HTTP, and a deadline that holds for the whole exchange."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+_PORTS = {"https": 443, "http": 80}
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -55,15 +56,18 @@ class Client:
     def connectable(
         cls,
         *,
-        ca_file: str,
+        ca_file: str | None,
         cert_file: str | None = None,
         key_file: str | None = None,
         username: str | None = None,
         password: str | None = None,
     ) -> Client:
-        """Return a client that trusts only `ca_file` and shows `cert_file`. Raises HttpError naming unusable files."""
+        """Return a client that trusts only `ca_file` (nobody without one) and shows `cert_file`.
+
+        Raises HttpError naming unusable files.
+        """
         try:
-            context = ssl.create_default_context(cafile=ca_file)
+            context = ssl.create_default_context(cafile=ca_file) if ca_file else _trusting_nobody()
             if cert_file:
                 context.load_cert_chain(cert_file, key_file)
         except (OSError, ssl.SSLError) as error:
@@ -115,9 +119,9 @@ class Client:
     @contextlib.contextmanager
     def _connection(self, url: str, deadline_s: float) -> Iterator[http.client.HTTPConnection]:
         parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname:
-            raise HttpError(f"{url}: only https URLs with a host are spoken")
-        port = parts.port or 443
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise HttpError(f"{url}: only http and https URLs with a host are spoken")
+        port = parts.port or _PORTS[parts.scheme]
         until = time.monotonic() + deadline_s
         raw = socket.create_connection((parts.hostname, port), timeout=deadline_s)
         # A socket's own timeout starts anew with every byte, so a second handle cuts the connection when time is up.
@@ -125,15 +129,20 @@ class Client:
         timer = threading.Timer(until - time.monotonic(), _cut, [cutter])
         timer.daemon = True
         timer.start()
-        connection = http.client.HTTPSConnection(parts.hostname, port)
+        connection = http.client.HTTPConnection(parts.hostname, port)
         try:
-            connection.sock = self.context.wrap_socket(raw, server_hostname=parts.hostname)
+            secured = parts.scheme == "https"
+            connection.sock = self.context.wrap_socket(raw, server_hostname=parts.hostname) if secured else raw
             yield connection
         finally:
             timer.cancel()
             connection.close()
             raw.close()
             cutter.close()
+
+
+def _trusting_nobody() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def in_parallel(call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

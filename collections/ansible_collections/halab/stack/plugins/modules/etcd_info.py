@@ -44,6 +44,10 @@ options:
     description: Port for clients.
     type: int
     default: 2379
+  tls:
+    description: Whether the members speak TLS.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -136,6 +140,7 @@ ARGUMENTS = {
         "options": {"name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}},
     },
     "port": {"type": "int", "default": 2379},
+    "tls": {"type": "bool", "default": True},
     "ca_file": {"type": "path", "required": True},
     "cert_file": {"type": "path", "required": True},
     "key_file": {"type": "path", "required": True, "no_log": False},
@@ -204,8 +209,9 @@ def known_members(members: Sequence[Member]) -> list[dict[str, Any]]:
 def observe(client: Client, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the result of the module."""
     asked = [(one["name"], one["address"]) for one in params["members"]]
+    scheme = "https" if params["tls"] else "http"
     members = {
-        address: Member(client, f"https://{authority(address, params['port'])}", params["deadline_s"])
+        address: Member(client, f"{scheme}://{authority(address, params['port'])}", params["deadline_s"])
         for _, address in asked
     }
     endpoints = in_parallel(lambda one: look(members[one[1]], name=one[0], address=one[1]), asked)

@@ -56,6 +56,30 @@ options:
     description: Password of O(username).
     type: str
     required: true
+  tls:
+    description: Whether the statistics are served over TLS.
+    type: bool
+    default: true
+  path:
+    description: Path of the statistics.
+    type: str
+    default: /stats
+  node_path:
+    description: Path at which a balancer tells its own address; empty when none does, and nobody is asked.
+    type: str
+    default: /node
+  write_backend:
+    description: Proxy of the sessions that write.
+    type: str
+    default: postgresql_write
+  read_backend:
+    description: Proxy of the sessions that read.
+    type: str
+    default: postgresql_read
+  names:
+    description: Names under which servers are shown, by the names that HAProxy gives them. Others stay as they are.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -131,8 +155,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.halab.stack.plugins.module_utils.http import Client, HttpError, authority, in_parallel
 
-WRITE_PROXY = "postgresql_write"
-READ_PROXY = "postgresql_read"
+BACKENDS = ("write_backend", "read_backend")
 SHADOW = "-primary"
 """End of the name under which the read proxy knows a member as primary."""
 
@@ -160,11 +183,12 @@ def servers_in(table: str) -> list[dict[str, Any]]:
     ]
 
 
-def used(servers: list[dict[str, Any]], proxy: str) -> list[str]:
+def used(servers: list[dict[str, Any]], proxy: str, names: Mapping[str, str]) -> list[str]:
     """Return the names of the members that get new sessions of `proxy`: backups count only when nobody else is up."""
     up = [server for server in servers if server["proxy"] == proxy and server["up"]]
     first = [server for server in up if not server["backup"]] or up[:1]
-    return [server["server"].removesuffix(SHADOW) for server in first]
+    plain = [server["server"].removesuffix(SHADOW) for server in first]
+    return [names.get(name, name) for name in plain]
 
 
 def ask(client: Client, url: str, deadline_s: float) -> str:
@@ -178,33 +202,44 @@ def ask(client: Client, url: str, deadline_s: float) -> str:
 
 def observe(params: Mapping[str, Any], client: Client) -> dict[str, Any]:
     """Return what the balancers of `params` say."""
-    names = {balancer["address"]: balancer["name"] for balancer in params["balancers"]}
+    balancers = {balancer["address"]: balancer["name"] for balancer in params["balancers"]}
+    scheme = "https" if params["tls"] else "http"
 
     def balancer(given: Mapping[str, str]) -> dict[str, Any]:
         seen: dict[str, Any] = {"name": given["name"], "address": given["address"], "reachable": False, "error": ""}
         servers: list[dict[str, Any]] = []
         try:
-            url = f"https://{authority(given['address'], params['port'])}/stats;csv"
+            url = f"{scheme}://{authority(given['address'], params['port'])}{params['path']};csv"
             servers = servers_in(ask(client, url, params["deadline_s"]))
+            _require(servers, params)
             seen["reachable"] = True
         except HttpError as error:
             seen["error"] = str(error)
-        return {**seen, "write": used(servers, WRITE_PROXY), "read": used(servers, READ_PROXY), "servers": servers}
+        write, read = (used(servers, params[key], params["names"]) for key in BACKENDS)
+        return {**seen, "write": write, "read": read, "servers": servers}
 
     def holder() -> dict[str, str]:
-        if not params["address"]:
+        if not params["address"] or not params["node_path"]:
             return {"name": "", "error": ""}
         try:
-            node = ask(
-                client, f"https://{authority(params['address'], params['port'])}/node", params["deadline_s"]
-            ).strip()
+            url = f"{scheme}://{authority(params['address'], params['port'])}{params['node_path']}"
+            node = ask(client, url, params["deadline_s"]).strip()
         except HttpError as error:
             return {"name": "", "error": str(error)}
-        return {"name": names.get(node, node), "error": ""}
+        return {"name": balancers.get(node, node), "error": ""}
 
     looks = [holder, *((lambda given=given: balancer(given)) for given in params["balancers"])]
     answers = in_parallel(lambda look: look(), looks)
     return {"holder": answers[0], "balancers": answers[1:]}
+
+
+def _require(servers: list[dict[str, Any]], params: Mapping[str, Any]) -> None:
+    """Raises HttpError when a balancer has no proxy of the name that it should have."""
+    there = sorted({server["proxy"] for server in servers})
+    for key in BACKENDS:
+        if params[key] not in there:
+            have = ", ".join(there) or "none"
+            raise HttpError(f"there is no backend {params[key]}; set haproxy_{key} to one that there is: {have}")
 
 
 def _number(text: str | None) -> int:
@@ -225,6 +260,12 @@ def main() -> None:
             "port": {"type": "int", "default": 7000},
             "username": {"type": "str", "default": "stats"},
             "password": {"type": "str", "required": True, "no_log": True},
+            "tls": {"type": "bool", "default": True},
+            "path": {"type": "str", "default": "/stats"},
+            "node_path": {"type": "str", "default": "/node"},
+            "write_backend": {"type": "str", "default": "postgresql_write"},
+            "read_backend": {"type": "str", "default": "postgresql_read"},
+            "names": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

@@ -16,6 +16,11 @@ extends_documentation_fragment:
   - halab.stack.attributes
   - halab.stack.tls_client
   - halab.stack.patroni_rest
+options:
+  names:
+    description: Names under which members are shown, by the names that Patroni gives them. Others stay as they are.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -129,8 +134,9 @@ from ansible_collections.halab.stack.plugins.module_utils.patroni_api import (
 )
 
 
-def look(api: Api, endpoints: Sequence[str]) -> dict[str, Any]:
-    """Return what the members at `endpoints` say."""
+def look(api: Api, endpoints: Sequence[str], names: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return what the members at `endpoints` say; `names` are those to show, by Patroni's."""
+    shown = names or {}
     statuses = api.statuses(endpoints)
     # The leader's view is the newest, then that of any member which answers.
     asked = sorted((status for status in statuses if status.reachable), key=lambda status: not status.leads)
@@ -143,10 +149,11 @@ def look(api: Api, endpoints: Sequence[str]) -> dict[str, Any]:
     seen = {member["name"] for member in members}
     strangers = [Status(_endpoint(member), "not asked") for name, member in known.items() if name not in seen]
     members += [_member(status, known[by_endpoint[status.endpoint]]) for status in strangers]
+    members = [{**member, "name": shown.get(member["name"], member["name"])} for member in members]
     first = asked[0].answer if asked else {}
     return {
         "members": members,
-        "leader": next((status.name for status in statuses if status.leads), None),
+        "leader": next((shown.get(status.name, status.name) for status in statuses if status.leads), None),
         "synchronous_standbys": [member["name"] for member in members if member["synchronous"]],
         "paused": bool(cluster.get("pause")) if cluster else None,
         "failsafe_active": any(status.answer.get("failsafe_mode_is_active") for status in statuses),
@@ -202,14 +209,18 @@ def _role(status: Status) -> str:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"endpoints": {"type": "list", "elements": "str", "required": True}, **TLS_ARGUMENTS},
+        argument_spec={
+            "endpoints": {"type": "list", "elements": "str", "required": True},
+            "names": {"type": "dict", "default": {}},
+            **TLS_ARGUMENTS,
+        },
         supports_check_mode=True,
     )
     try:
         api = Api.of(module.params)
     except PatroniError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **look(api, module.params["endpoints"]))
+    module.exit_json(changed=False, **look(api, module.params["endpoints"], module.params["names"]))
 
 
 if __name__ == "__main__":
