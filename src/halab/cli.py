@@ -44,6 +44,7 @@ def up(inventory: str) -> None:
     from halab.driver import mending, site
 
     with at_work(inventory, "up") as (where, progress):
+        site.require_provision(where)
         mending.sweep(where, progress)
         site.up(where, progress)
         mending.require_healthy(where, progress)

@@ -55,20 +55,38 @@ def leader_connection(cluster: Cluster, *, application: str) -> tuple[PatroniMem
 
 
 def require_access(cluster: Cluster) -> None:
-    """Raises InputError when a server refuses the superuser's password, NoLeader when there is no leader to ask."""
+    """Raises InputError when the inventory is wrong about how PostgreSQL is reached, NoLeader when none leads.
+
+    A server that is down answers as one at another port does: an error of the inventory is what every server says.
+    """
     try:
         _, leader = leader_connection(cluster, application="halab")
     except NoLeader as error:
-        if "connect-authentication" not in str(error):
+        problem = _wrong_fact(cluster, str(error))
+        if problem is None:
             raise
-        problem = Problem(
-            "patroni_superuser_password",
-            None,
-            f"is not the password of user {cluster.patroni.superuser} on these servers",
-            f"Remove it to use the one in {cluster.state_dir / 'secrets.yml'}, or set the right one.",
-        )
         raise InputError(str(cluster.inventory), [problem]) from error
     leader.close()
+
+
+def _wrong_fact(cluster: Cluster, said: str) -> Problem | None:
+    """What to set in the inventory, by what the servers said; None when that does not tell."""
+    patroni, members = cluster.patroni, len(cluster.patroni.members)
+    if "connect-authentication" in said:
+        made = (
+            f"Remove it to use the one in {cluster.state_dir / 'secrets.yml'}, or set" if cluster.provision else "Set"
+        )
+        reason = f"is not the password of user {patroni.superuser} on these servers"
+        return Problem("patroni_superuser_password", None, reason, f"{made} the right one.")
+    if said.count("connect-tls") == members or said.count("no encryption") == members:
+        reason = f"is not how these servers are reached ({said})"
+        fix = "Set disable, require, verify-ca or verify-full, and halab_ca_file for the last two."
+        return Problem("patroni_postgresql_sslmode", patroni.sslmode, reason, fix)
+    if sum(said.count(name) for name in ("connect-refused", "connect-deadline", "connect-closed")) == members:
+        ports = ", ".join(sorted({str(member.postgresql_port) for member in patroni.members}))
+        fix = "Set it to PostgreSQL's own port on each server, not a balancer's."
+        return Problem("patroni_postgresql_port", ports, f"is not where these servers answer ({said})", fix)
+    return None
 
 
 _TIMELINE_IF_PRIMARY = """

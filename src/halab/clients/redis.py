@@ -16,6 +16,13 @@ class SentinelError(HalabError):
     """A Sentinel did not answer, or knows no master of this name."""
 
 
+def access(group: RedisGroup, tls: Tls) -> dict[str, Any]:
+    """How redis-py proves who it is and checks the server, as far as the group asks for it."""
+    files = {"ssl_ca_certs": tls.ca_file, "ssl_certfile": tls.cert_file, "ssl_keyfile": tls.key_file}
+    used = {name: str(path) for name, path in files.items() if path is not None} if group.tls else {}
+    return {"username": group.admin_user or None, "password": group.admin_password or None, **used}
+
+
 class SentinelEndpoint:
     """The Sentinel beside one Redis server."""
 
@@ -26,12 +33,8 @@ class SentinelEndpoint:
         self._client: Any = redis.Redis(
             host=member.host.address,
             port=member.sentinel_port,
-            username=group.admin_user,
-            password=group.admin_password,
-            ssl=True,
-            ssl_ca_certs=str(tls.ca_file),
-            ssl_certfile=str(tls.cert_file),
-            ssl_keyfile=str(tls.key_file),
+            ssl=group.tls,
+            **access(group, tls),
             socket_timeout=within_s,
             socket_connect_timeout=within_s,
             retry=Retry(NoBackoff(), 0),

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
-from redis.connection import SSLConnection
+from redis.connection import Connection, SSLConnection
 from redis.retry import Retry
 
 from halab.clients.outcome import OperationFailed
-from halab.clients.redis import SentinelEndpoint, SentinelError
+from halab.clients.redis import SentinelEndpoint, SentinelError, access
 from halab.inventory import RedisGroup, Tls
 from halab.waiting import Deadline
 
@@ -152,15 +152,12 @@ class RedisData:
 
     def _make(self, address: str, port: int, deadline: Deadline) -> Any:
         within_s = max(deadline.remaining_s, SHORTEST_S)
-        return SSLConnection(
+        make: Any = SSLConnection if self._group.tls else Connection
+        return make(
             host=address,
             port=port,
-            username=self._group.admin_user,
-            password=self._group.admin_password,
             protocol=2,
-            ssl_ca_certs=str(self._tls.ca_file),
-            ssl_certfile=str(self._tls.cert_file),
-            ssl_keyfile=str(self._tls.key_file),
+            **access(self._group, self._tls),
             socket_timeout=within_s,
             socket_connect_timeout=within_s,
             retry=Retry(NoBackoff(), 0),

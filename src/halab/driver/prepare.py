@@ -100,6 +100,7 @@ def prepared(request: Request, progress: Progress) -> Iterator[Prepared]:
     """
     seed = _seed(request)
     where, what = _agreed(request, seed)
+    site.require_real(where)
     missing = lacking(what, where.cluster, where.variables)
     if missing:
         raise Unsupported(what.name, missing)
@@ -111,7 +112,8 @@ def prepared(request: Request, progress: Progress) -> Iterator[Prepared]:
         try:
             mending.require_healthy(where, progress)
         except PlayFailed as error:
-            fix = "Mend it first: `halab status` shows it, `halab up` provisions it again."
+            again = ", `halab up` provisions it again" if cluster.provision else ""
+            fix = f"Mend it first: `halab status` shows it{again}."
             raise Refused(f"the cluster is not healthy, so a drill would prove nothing. {fix}\n{error}") from error
         require_access(cluster)
         what = _rehearsed(request, what, where, Selectors(cluster, seed), progress)

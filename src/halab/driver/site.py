@@ -81,11 +81,38 @@ def findings(site: Site) -> list[str]:
 
 
 def require_made(site: Site) -> None:
-    """Raises InputError when the machines do not exist yet."""
+    """Raises InputError when the machines do not exist yet, or the inventory does not say how a cluster is reached."""
+    require_real(site)
+    if not site.ownership.owned:
+        load(site.inventory)
     if not site.made:
         problem = Problem(
             "cluster", site.cluster.name, "does not exist yet", f"Make it with `halab up -i {site.inventory}`."
         )
+        raise InputError(str(site.inventory), [problem])
+
+
+def require_real(site: Site) -> None:
+    """Raises InputError for an example: its addresses are nobody's, and waiting for them would only take time."""
+    problems = [
+        Problem(
+            f"ansible_host of {host.name}",
+            host.address,
+            "is an address for documents, which no machine has",
+            f"Copy the folder and give {host.name} its real address; docs/real-clusters.md says what else is needed.",
+        )
+        for host in site.cluster.invented()
+    ]
+    if problems:
+        raise InputError(str(site.inventory), problems)
+
+
+def require_provision(site: Site) -> None:
+    """Raises InputError for a cluster that somebody else configures, and for an example."""
+    require_real(site)
+    if not site.cluster.provision:
+        fix = "`halab status` shows it as it is. Remove the key only where halab may configure PostgreSQL and all else."
+        problem = Problem("halab_provision", "false", "says that somebody else configures this cluster", fix)
         raise InputError(str(site.inventory), [problem])
 
 

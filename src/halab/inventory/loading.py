@@ -63,7 +63,7 @@ def load(path: Path | str, *, credentials: bool = True) -> Cluster:
         state_dir=state_dir,
         ha_profile=parameters.choice(everyone, "ha_profile", PROFILES, default="default"),
         hosts=tuple(hosts.values()),
-        tls=_tls(everyone, state_dir, parameters, must_exist=credentials and provision),
+        tls=_tls(everyone, state_dir, parameters, made=provision, look=credentials),
         patroni=_patroni([hosts[name] for name in raw.groups["patroni"]], parameters),
         etcd=_etcd([hosts[name] for name in raw.groups["etcd"]], parameters),
         haproxy=_haproxy([hosts[name] for name in raw.groups["haproxy"]], parameters),
@@ -142,15 +142,15 @@ def _secrets(state_dir: Path, parameters: Parameters, *, must_exist: bool) -> di
     return read_secrets(state_dir) or {}
 
 
-def _tls(hosts: list[str], state_dir: Path, parameters: Parameters, *, must_exist: bool) -> Tls:
+def _tls(hosts: list[str], state_dir: Path, parameters: Parameters, *, made: bool, look: bool) -> Tls:
     """The files of the inventory, else those that the role certs makes; of another's cluster only what is there."""
     files: dict[str, Path | None] = {}
     for key, name in _TLS_FILES.items():
-        made = state_dir / "certs" / name
-        text = parameters.text(hosts, key, default=str(made if must_exist or made.is_file() else ""))
+        of_role = state_dir / "certs" / name
+        text = parameters.text(hosts, key, default=str(of_role if made or of_role.is_file() else ""))
         files[key] = path = Path(text).expanduser() if text else None
-        if (must_exist or parameters.given(hosts, key)) and path is not None and not path.is_file():
-            fix = f"Run playbooks/provision.yml, or set {key}." if must_exist else f"Set {key} to your site's file."
+        if look and path is not None and not path.is_file():
+            fix = f"Run playbooks/provision.yml, or set {key}." if made else f"Set {key} to your site's file."
             parameters.refuse(key, str(path), "is not a file", fix)
     return Tls(ca_file=files["halab_ca_file"], cert_file=files["halab_cert_file"], key_file=files["halab_key_file"])
 

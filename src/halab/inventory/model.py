@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from pathlib import Path
+
+_DOCUMENTATION = tuple(map(ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,8 @@ class EtcdCluster:
 class Haproxy:
     """The balancers. `address` is the one that keepalived moves between them; empty when there is none.
 
-    `stats_path` is where the page of statistics is.
     Whoever holds it tells its own address at `node_path` of the statistics' port; empty when balancers do not.
+    `stats_path` is where the page of statistics is.
     """
 
     balancers: tuple[Host, ...]
@@ -183,6 +186,10 @@ class Cluster:
     def group(self, name: str) -> tuple[Host, ...]:
         """Hosts of a group in the inventory's order; empty when there is no such group."""
         return tuple(host for host in self.hosts if name in host.groups)
+
+    def invented(self) -> tuple[Host, ...]:
+        """Hosts whose address is one for documents (RFC 5737, RFC 3849), which no machine has."""
+        return tuple(host for host in self.hosts if any(ip_address(host.address) in one for one in _DOCUMENTATION))
 
     def name_of(self, address: str | None) -> str | None:
         """The host that owns an address, the address itself when it is nobody's."""

@@ -167,9 +167,14 @@ def test_a_server_of_another_name_is_refused(client: Client, certificates: Path)
         client.request(other, deadline_s=5)
 
 
-def test_only_https_is_spoken(client: Client) -> None:
-    with pytest.raises(HttpError, match="only https"):
-        client.request("http://127.0.0.1/", deadline_s=1)
+def test_nothing_but_http_is_spoken(client: Client) -> None:
+    with pytest.raises(HttpError, match="only http and https"):
+        client.request("ftp://127.0.0.1/", deadline_s=1)
+
+
+def test_a_client_without_an_authority_trusts_no_server(url: str) -> None:
+    with pytest.raises(HttpError, match="certificate is refused"):
+        Client.connectable(ca_file="").request(url, deadline_s=5)
 
 
 def test_unusable_certificates_are_named(certificates: Path) -> None:

@@ -113,6 +113,12 @@ class Balancer:
             "address": SHARED_ADDRESS,
             "port": self.ports["stats"],
             "deadline_s": 2.0,
+            "tls": True,
+            "path": "/stats",
+            "node_path": "/node",
+            "write_backend": "postgresql_write",
+            "read_backend": "postgresql_read",
+            "names": {},
             **changes,
         }
         return haproxy_info.observe(params, self.client(changes.get("password", PASSWORDS["stats"])))

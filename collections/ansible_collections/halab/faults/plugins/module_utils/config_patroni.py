@@ -144,17 +144,20 @@ class Cluster:
     def _request(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> tuple[int, str]:
         parts = urlsplit(url)
         try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-            context.load_cert_chain(self.cert_file, self.key_file)
-            connection = http.client.HTTPSConnection(
-                parts.hostname or "", parts.port, timeout=_ANSWER_WITHIN_S, context=context
-            )
-            with contextlib.closing(connection):
+            with contextlib.closing(self._connection(parts.scheme, parts.hostname or "", parts.port)) as connection:
                 connection.request(method, parts.path, body=body, headers=headers)
                 answer = connection.getresponse()
                 return answer.status, answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
             raise ConfigError(f"{method} {url}: {error}") from error
+
+    def _connection(self, scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
+        if scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=_ANSWER_WITHIN_S)
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if self.cert_file:
+            context.load_cert_chain(self.cert_file, self.key_file)
+        return http.client.HTTPSConnection(host, port, timeout=_ANSWER_WITHIN_S, context=context)
 
 
 def _change(arguments: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.halab.stack.plugins.module_utils import health
+from ansible_collections.halab.stack.plugins.module_utils import facts, health
 
 OPTIONS = {
     "etcd": {"type": "dict"},
@@ -33,13 +33,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         patroni = _looked(options["patroni"])
         problems: list[str] = []
         if seen := _looked(options["etcd"]):
-            problems += health.etcd_problems(seen)
+            problems += [*health.etcd_problems(seen), *facts.etcd_advice(seen)]
         if patroni:
-            problems += health.patroni_problems(patroni, options["synchronous_mode"])
+            problems += [*health.patroni_problems(patroni, options["synchronous_mode"]), *facts.patroni_advice(patroni)]
         if seen := _looked(options["haproxy"]):
-            problems += health.haproxy_problems(seen, patroni, options["address"])
+            problems += [*health.haproxy_problems(seen, patroni, options["address"]), *facts.haproxy_advice(seen)]
         if seen := _looked(options["redis"]):
-            problems += health.redis_problems(seen)
+            problems += [*health.redis_problems(seen), *facts.redis_advice(seen)]
         result.update(changed=False, healthy=not problems, problems=problems)
         if problems and options["required"]:
             if any("certificate expired" in problem or "certificate has expired" in problem for problem in problems):

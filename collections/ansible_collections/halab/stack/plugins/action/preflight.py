@@ -19,6 +19,7 @@ from ansible_collections.halab.stack.plugins.module_utils.preflight import (
     Description,
     Host,
     check,
+    examples,
 )
 from ansible_collections.halab.stack.plugins.module_utils.timing import Problem
 
@@ -40,7 +41,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         variables = task_vars or {}
         problems: list[Problem] = []
         description = self._describe(variables, arguments["required_groups"], problems)
-        problems += check(description)
+        problems += [*examples(description), *check(description)]
         problems += _unusable_state_dir(description)
         result["changed"] = False
         result["problems"] = [{"key": item.key, "value": item.value, "fix": item.fix} for item in problems]

@@ -24,11 +24,11 @@ options:
         type: str
         required: true
   port:
-    description: TLS port of Redis.
+    description: Port of Redis.
     type: int
     default: 6379
   sentinel_port:
-    description: TLS port of Sentinel.
+    description: Port of Sentinel.
     type: int
     default: 26379
   master_name:
@@ -36,11 +36,15 @@ options:
     type: str
     default: main
   username:
-    description: User that may ask everything, in Redis and in Sentinel.
+    description: User that may ask everything, in Redis and in Sentinel; empty for the default user.
     type: str
     default: admin
   password:
-    description: Password of O(username).
+    description: Password of O(username); empty where none is asked for.
     type: str
     required: true
+  tls:
+    description: Whether Redis and Sentinel speak TLS.
+    type: bool
+    default: true
 """

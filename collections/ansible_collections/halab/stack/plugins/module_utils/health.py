@@ -76,7 +76,7 @@ def haproxy_problems(seen: Seen, patroni: Seen | None, address: str) -> Iterator
             replicas = {member["name"] for member in patroni["members"] if member["state"] == "streaming"}
             if replicas and set(balancer["read"]) != replicas:
                 yield f"{name}: routes reads to {sorted(balancer['read']) or 'nobody'}, replicas are {sorted(replicas)}"
-    if address and not seen["holder"]["name"]:
+    if address and seen["holder"]["error"]:
         yield f"haproxy: nobody answers at the shared address {address}: {seen['holder']['error']}"
 
 

@@ -56,7 +56,7 @@ class Client:
     def connectable(
         cls,
         *,
-        ca_file: str | None,
+        ca_file: str,
         cert_file: str | None = None,
         key_file: str | None = None,
         username: str | None = None,

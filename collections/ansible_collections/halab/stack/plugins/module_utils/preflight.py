@@ -45,6 +45,7 @@ OWNED_PARAMETERS: t.Final = frozenset(
 # The variables that the rules look at, apart from ports and passwords.
 SETTINGS: t.Final = (
     "halab_state_dir",
+    "halab_provision",
     "ha_profile",
     "ha_timing_overrides",
     "haproxy_address",
@@ -56,6 +57,10 @@ SETTINGS: t.Final = (
     "patroni_parameters",
 )
 _SSH: t.Final = "ansible_port"
+# Networks that no machine is in: https://www.rfc-editor.org/rfc/rfc5737 and https://www.rfc-editor.org/rfc/rfc3849
+_DOCUMENTATION: t.Final = tuple(
+    map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,6 +93,15 @@ class Description:
         return dict(found)
 
 
+def examples(description: Description) -> t.Iterator[Problem]:
+    """Yield a problem for each host that still has an address out of a document: nobody would answer there."""
+    for host in _used(description):
+        address = _ip(host.address)
+        if address is not None and any(ipaddress.ip_address(address) in network for network in _DOCUMENTATION):
+            fix = f"copy the inventory and give {host.name} its real address; no machine has one that is for documents"
+            yield Problem(f"ansible_host of {host.name}", address, fix)
+
+
 def check(description: Description) -> list[Problem]:
     """Return every problem of a description, in the order in which one would fix them."""
     found = [problem for rule in RULES for problem in rule(description)]
@@ -101,6 +115,13 @@ def _groups(description: Description) -> t.Iterator[Problem]:
             yield Problem(f"group {group}", "missing", f"add a group {group} with its hosts to the inventory{none}")
         elif group in INDISPENSABLE and not description.groups[group]:
             yield Problem(f"group {group}", "empty", f"add at least one host to group {group}")
+
+
+def _provision(description: Description) -> t.Iterator[Problem]:
+    for host in description.hosts.values():
+        if str(host.variables.get("halab_provision", True)).lower() in ("false", "no", "off"):
+            fix = "leave this cluster to whoever configures it, or remove the key to have halab configure it"
+            yield Problem("halab_provision", "false", fix)
 
 
 def _counts(description: Description) -> t.Iterator[Problem]:
@@ -285,6 +306,7 @@ def _ip(value: str | None) -> str | None:
 
 
 RULES: t.Final[tuple[t.Callable[[Description], t.Iterator[Problem]], ...]] = (
+    _provision,
     _groups,
     _counts,
     _addresses,

@@ -24,6 +24,7 @@ def options() -> dict[str, dict[str, Any]]:
         "master_name": {"type": "str", "default": "main"},
         "username": {"type": "str", "default": "admin"},
         "password": {"type": "str", "required": True, "no_log": True},
+        "tls": {"type": "bool", "default": True},
     }
 
 
@@ -47,4 +48,5 @@ def access_of(params: Mapping[str, Any], *, password: str) -> Access:
         username=params["username"],
         password=password,
         deadline_s=params["deadline_s"],
+        tls=params["tls"],
     )

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A small client of Redis and Sentinel: RESP2 over TLS, one connection, one deadline, no retries."""
+"""A small client of Redis and Sentinel: RESP2, over TLS or plain, one connection, one deadline, no retries."""
 
 from __future__ import annotations
 
@@ -111,9 +111,13 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to prove who one is, and how long one answer may take (`deadline_s`, seconds, connection included)."""
+    """How to prove who one is, and how long one answer may take (`deadline_s`, seconds, connection included).
 
-    context: ssl.SSLContext
+    Without a `context` connections are not encrypted; without a `password` nothing is proved; without a `username` the
+    password is that of the default user.
+    """
+
+    context: ssl.SSLContext | None
     username: str
     password: str
     deadline_s: float = 3.0
@@ -128,8 +132,11 @@ class Access:
         username: str,
         password: str,
         deadline_s: float = 3.0,
+        tls: bool = True,
     ) -> Access:
         """Return an access that trusts only `ca_file` and shows `cert_file`. Raises RespError naming unusable files."""
+        if not tls:
+            return cls(None, username, password, deadline_s)
         try:
             context = ssl.create_default_context(cafile=ca_file)
             if cert_file:
@@ -152,12 +159,13 @@ class Connection:
         with self._reasons():
             raw = socket.create_connection((address, port), timeout=access.deadline_s)
             try:
-                self._socket = access.context.wrap_socket(raw, server_hostname=address)
+                self._socket = access.context.wrap_socket(raw, server_hostname=address) if access.context else raw
             except BaseException:
                 raw.close()
                 raise
         try:
-            self._exchange("AUTH", access.username, access.password)
+            if access.password:
+                self._exchange("AUTH", *([access.username] if access.username else []), access.password)
         except RespError:
             self.close()
             raise
