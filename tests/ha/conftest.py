@@ -22,6 +22,14 @@ def tls_context(cluster: Cluster) -> ssl.SSLContext:
 
 
 @pytest.fixture(scope="session")
+def provisioned(cluster: Cluster) -> Cluster:
+    """A cluster of halab's own roles; what only they promise is not tested on one that somebody else configured."""
+    if not cluster.provision:
+        pytest.skip("halab_provision is false: TLS, certificates and passwords are as somebody else wants them")
+    return cluster
+
+
+@pytest.fixture(scope="session")
 def haproxy(cluster: Cluster) -> Haproxy:
     """The balancers; tests about them are skipped on a cluster without any."""
     if cluster.haproxy is None:
@@ -45,7 +53,7 @@ def through(cluster: Cluster, haproxy: Haproxy) -> Callable[[int], Connection]:
         own = superuser_target(cluster, cluster.patroni.members[0], application="halab/pytest")
         target = Target(
             address=haproxy.entry_points[0], port=port, user=own.user, password=own.password, ca_file=own.ca_file,
-            application=own.application,
+            sslmode=own.sslmode, application=own.application,
         )  # fmt: skip
         return Connection(target)
 

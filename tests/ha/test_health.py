@@ -42,9 +42,9 @@ def test_all_members_are_on_the_leaders_timeline(cluster: Cluster, tls_context: 
 
 
 @pytest.mark.patroni
-def test_rest_refuses_a_client_without_a_certificate(cluster: Cluster) -> None:
-    anonymous = ssl.create_default_context(cafile=str(cluster.tls.ca_file))
-    member = cluster.patroni.members[0]
+def test_rest_refuses_a_client_without_a_certificate(provisioned: Cluster) -> None:
+    anonymous = ssl.create_default_context(cafile=str(provisioned.tls.ca_file))
+    member = provisioned.patroni.members[0]
     with pytest.raises(HttpError):
         JsonEndpoint(member.host.address, member.rest_port, anonymous).call("GET", "/patroni", within_s=WITHIN_S)
 
@@ -61,10 +61,10 @@ def test_etcd_members_agree_on_one_leader(cluster: Cluster, tls_context: ssl.SSL
 
 @pytest.mark.etcd
 def test_etcd_refuses_a_client_without_a_certificate_and_one_without_a_password(
-    cluster: Cluster, tls_context: ssl.SSLContext
+    provisioned: Cluster, tls_context: ssl.SSLContext
 ) -> None:
-    member = cluster.etcd.members[0]
-    anonymous = ssl.create_default_context(cafile=str(cluster.tls.ca_file))
+    member = provisioned.etcd.members[0]
+    anonymous = ssl.create_default_context(cafile=str(provisioned.tls.ca_file))
     body = {"key": "Lw==", "serializable": True}
     with pytest.raises(HttpError):
         JsonEndpoint(member.host.address, member.client_port, anonymous).call(
@@ -77,11 +77,11 @@ def test_etcd_refuses_a_client_without_a_certificate_and_one_without_a_password(
 
 
 @pytest.mark.patroni
-def test_postgresql_refuses_a_plain_connection(cluster: Cluster) -> None:
-    member = cluster.patroni.members[0]
+def test_postgresql_refuses_a_plain_connection(provisioned: Cluster) -> None:
+    member = provisioned.patroni.members[0]
     plain = Target(
-        address=member.host.address, port=member.postgresql_port, user=cluster.patroni.superuser,
-        password=cluster.patroni.superuser_password, ca_file=None,
+        address=member.host.address, port=member.postgresql_port, user=provisioned.patroni.superuser,
+        password=provisioned.patroni.superuser_password, ca_file=None,
     )  # fmt: skip
     with pytest.raises(OperationFailed, match=r"no encryption|no pg_hba"):
         Connection(plain).run("SELECT 1", within_s=WITHIN_S)
@@ -92,7 +92,7 @@ def test_postgresql_refuses_a_wrong_password(cluster: Cluster) -> None:
     member = cluster.patroni.members[0]
     wrong = Target(
         address=member.host.address, port=member.postgresql_port, user=cluster.patroni.superuser,
-        password="not the password", ca_file=cluster.tls.ca_file,
+        password="not the password", ca_file=cluster.tls.ca_file, sslmode=cluster.patroni.sslmode,
     )  # fmt: skip
     with pytest.raises(OperationFailed, match="authentication"):
         Connection(wrong).run("SELECT 1", within_s=WITHIN_S)
@@ -108,6 +108,7 @@ def test_the_write_port_reaches_the_leader_and_the_read_port_a_replica(
 
 
 @pytest.mark.haproxy
+@pytest.mark.usefixtures("provisioned")
 def test_statistics_and_metrics_need_the_password(haproxy: Haproxy, tls_context: ssl.SSLContext) -> None:
     base = f"https://{haproxy.balancers[0].address}:{haproxy.stats_port}"
     for path in ("/", "/metrics"):
@@ -131,6 +132,7 @@ def test_sentinels_agree_on_one_master(cluster: Cluster, redis_group: RedisGroup
 
 
 @pytest.mark.redis
+@pytest.mark.usefixtures("provisioned")
 def test_redis_speaks_only_tls(redis_group: RedisGroup) -> None:
     for member in redis_group.members:
         for port in (member.port, member.sentinel_port):

@@ -81,6 +81,7 @@ def plan(request: Request) -> list[str]:
         rate = f"at {clients.rate:g}/s each" if clients.rate else "without a pause"
         lines.append(f"start workload {clients.name}: {clients.clients} clients {rate}, route {clients.route}")
     lines.append(f"record for {what.before:g} s")
+    lines += [f"leave out workload {left}" for left in what.left_out]
     for fault in what.faults:
         held = f" for {fault.duration:g} s" if fault.duration else ""
         lines.append(f"at {fault.at:g} s: fault {fault.fault} on {fault.target}{held}")
@@ -116,6 +117,8 @@ def prepared(request: Request, progress: Progress) -> Iterator[Prepared]:
             fix = f"Mend it first: `halab status` shows it{again}."
             raise Refused(f"the cluster is not healthy, so a drill would prove nothing. {fix}\n{error}") from error
         require_access(cluster)
+        for left in what.left_out:
+            progress.note(f"not tested: workload {left}")
         what = _rehearsed(request, what, where, Selectors(cluster, seed), progress)
         yield Prepared(site=where, cluster=cluster, scenario=what, seed=seed, command=request.command, lock=lock)
 

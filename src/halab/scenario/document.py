@@ -90,7 +90,7 @@ class Scenario:
     """A validated scenario. `workload` is the basic load, None when there is none. Times in seconds.
 
     `needs` are variables that the inventory must set. `modes` are promises that differ by synchronous mode; a scenario
-    that was read for a cluster has them in its promises already.
+    that was read for a cluster has them in its promises already. `left_out` are workloads for which it has no host.
     """
 
     name: str
@@ -104,6 +104,7 @@ class Scenario:
     workloads: tuple[ClientLoad, ...] = ()
     needs: tuple[str, ...] = ()
     modes: Mapping[str, Promised] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     @property
     def loaded(self) -> bool:
@@ -134,17 +135,24 @@ def parse(document: object, *, name: str, source: str, cluster: Cluster | None =
     """Validate a scenario that is already data. Raises ScenarioError with every problem found."""
     problems: list[Problem] = []
     table = Table.of(document, "", problems)
-    loads = workloads.named(table.table("workloads"), cluster)
+    clients, left_out = table.table("workloads"), table.words("left_out")
+    absent = workloads.absent(clients, cluster)
+    if not table.has("workload") and len(absent) == len(clients.values):
+        absent = {}  # nothing would be left to do: say why
+    loads = workloads.named(clients, cluster, without=absent)
     brought: dict[str, Promise | None] = {load.name: Promise(load.name) for load in loads}
-    promises = brought | _promises(table.table("promises"), may_be_none=brought)
+    promises = brought | _promises(table.table("promises"), may_be_none=brought | dict.fromkeys(absent))
+    promises = {name: promise for name, promise in promises.items() if name not in absent}
     modes = _modes(table.table("modes"))
     if cluster is not None:
-        promises, modes = promises | dict(modes.get(cluster.patroni.synchronous_mode, {})), {}
+        differing = modes.get(cluster.patroni.synchronous_mode, {})
+        promises |= {name: promise for name, promise in differing.items() if name not in absent}
+        modes = {}
     scenario = Scenario(
         name=table.text("name", default=name),
         description=table.text("description"),
         destructive=table.flag("destructive"),
-        workload=workloads.basic(table.table("workload")) if table.has("workload") else None,
+        workload=workloads.basic(table.table("workload"), cluster) if table.has("workload") else None,
         workloads=loads,
         before=table.number("before", default=0.0, largest=LONGEST_S),
         after=table.number("after", default=0.0, largest=LONGEST_S),
@@ -152,6 +160,10 @@ def parse(document: object, *, name: str, source: str, cluster: Cluster | None =
         promises=tuple(promise for promise in promises.values() if promise is not None),
         needs=table.words("needs"),
         modes=modes,
+        left_out=(
+            *left_out,
+            *(f"{name}: the inventory has no host in group {group}" for name, group in absent.items()),
+        ),
     )
     table.refuse_unknown()
     if scenario.faults and not scenario.destructive:
@@ -186,7 +198,12 @@ def as_data(scenario: Scenario) -> dict[str, Any]:
         | {promise.name: _given(promise) for promise in scenario.promises},
         **({"needs": list(scenario.needs)} if scenario.needs else {}),
         **({"modes": modes} if modes else {}),
+        **({"left_out": list(scenario.left_out)} if scenario.left_out else {}),
     }
+
+
+def _words(absent: Mapping[str, str]) -> list[str]:
+    return [f"{name}: the inventory has no host in group {group}" for name, group in absent.items()]
 
 
 def _given(promise: Promise | None) -> dict[str, Any] | None:

@@ -92,7 +92,7 @@ def groups(basic: Workload | None, others: tuple[ClientLoad, ...]) -> tuple[Grou
     made = []
     if basic is not None:
         made.append(_basic("writer", basic.route, basic.writers, basic.write_rate))
-        made.append(_basic("reader", "read", basic.readers, basic.read_rate))
+        made.append(_basic("reader", basic.read_route, basic.readers, basic.read_rate))
     made += [
         Group(
             workload=load.name,

@@ -50,6 +50,34 @@ def test_a_workload_needs_its_component() -> None:
     parsed({"redis_writes": {}}, of=LAB)
 
 
+def test_of_several_workloads_those_without_a_component_are_left_out_by_name() -> None:
+    found = parsed(
+        {"redis_writes": {}, "cache": {}, "bank": {}},
+        of=cluster({"etcd": 3, "patroni": 3, "haproxy": 2}),
+        promises={"redis_writes": {"at_most": 200}, "lag": {"below": 5}},
+        modes={"quorum": {"cache": None}},
+    )
+    assert [load.name for load in found.workloads] == ["bank"]
+    assert {promise.name for promise in found.promises} == {"bank", "lag"}
+    assert found.left_out == (
+        "redis_writes: the inventory has no host in group redis",
+        "cache: the inventory has no host in group redis",
+    )
+    again = scenario.parse(scenario.as_data(found), name="test", source="test.yml", cluster=LAB)
+    assert again.left_out == found.left_out
+
+
+def test_without_balancers_clients_find_their_servers_themselves() -> None:
+    bare = cluster({"etcd": 3, "patroni": 3})
+    basic = {"writers": 1, "write_rate": 1}
+    found = parsed({"bank": {}, "sessions": {}}, of=bare, workload=basic)
+    assert found.workload is not None
+    assert (found.workload.route, found.workload.read_route) == ("multi_host", "direct")
+    assert [load.route for load in found.workloads] == ["multi_host", "direct"]
+    with pytest.raises(ScenarioError, match=r"workload.route = 'write': goes through the balancers.*multi_host"):
+        parsed({}, of=bare, workload={**basic, "route": "write"})
+
+
 @pytest.mark.parametrize("name", catalogue.NAMES)
 def test_each_workload_describes_itself(name: str) -> None:
     workload = catalogue.workload(name)
