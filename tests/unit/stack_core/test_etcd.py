@@ -17,6 +17,7 @@ from ansible_collections.halab.stack.plugins.module_utils.etcd import (
     quorum,
 )
 from ansible_collections.halab.stack.plugins.module_utils.http import Client
+from ansible_collections.halab.stack.plugins.module_utils import etcd_unit
 from ansible_collections.halab.stack.plugins.modules import etcd_auth, etcd_data, etcd_info, etcd_member
 
 
@@ -113,8 +114,8 @@ def test_settings_are_compared_as_systemd_reads_them() -> None:
 
 
 def test_the_journal_is_read_for_trouble_only() -> None:
-    assert etcd_member.trouble('{"level":"info","msg":"all is well"}') == ""
-    assert etcd_member.trouble('{"level":"fatal","msg":"no","error":"bad disk","stacktrace":"x"}') == "no: bad disk"
-    assert etcd_member.trouble("etcd.service: Failed with result 'exit-code'.") == (
+    assert etcd_unit.trouble('{"level":"info","msg":"all is well"}') == ""
+    assert etcd_unit.trouble('{"level":"fatal","msg":"no","error":"bad disk","stacktrace":"x"}') == "no: bad disk"
+    assert etcd_unit.trouble("etcd.service: Failed with result 'exit-code'.") == (
         "etcd.service: Failed with result 'exit-code'."
     )

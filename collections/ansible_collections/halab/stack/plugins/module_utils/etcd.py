@@ -15,6 +15,9 @@ Result = TypeVar("Result")
 # Codes of gRPC that tell of a cluster that cannot answer now: cancelled, deadline exceeded, aborted, unavailable.
 _PASSING = frozenset({1, 4, 10, 14})
 
+NOT_ENABLED = "authentication is not enabled"
+REFUSED = "invalid user ID or password"
+
 
 class EtcdError(Exception):
     """etcd refused a call. The message is etcd's own."""
@@ -55,6 +58,21 @@ class Member:
     def login(self, user: str, password: str) -> Member:
         """Return this member as `user` sees it. Raises EtcdError."""
         return replace(self, token=self.call("/v3/auth/authenticate", {"name": user, "password": password})["token"])
+
+    def as_root(self, password: str) -> Member | None:
+        """Return this member as user root sees it, None when authentication is not on. Raises EtcdError."""
+        try:
+            return self.login("root", password)
+        except EtcdUnavailableError:
+            raise
+        except EtcdError as error:
+            if NOT_ENABLED in str(error):
+                return None
+            if REFUSED in str(error):
+                raise EtcdError(
+                    "etcd_root_password is not the password of etcd's user root; set the one it has"
+                ) from error
+            raise
 
     def why_unhealthy(self) -> str:
         """Return why the member cannot serve a read that the whole cluster agrees on, empty when it can."""

@@ -97,6 +97,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.halab.stack.plugins.module_utils.etcd import (
+    REFUSED,
     EtcdError,
     EtcdUnavailableError,
     Member,
@@ -123,9 +124,6 @@ ARGUMENTS = {
     "deadline_s": {"type": "float", "default": 3.0},
     "within_s": {"type": "float", "default": 60.0},
 }
-
-NOT_ENABLED = "authentication is not enabled"
-REFUSED = "invalid user ID or password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,20 +214,6 @@ class Planner:
         return True
 
 
-def as_root(member: Member, root: User) -> Member | None:
-    """Return `member` as `root` sees it, None when authentication is not on. Raises EtcdError."""
-    try:
-        return member.login(root.name, root.password)
-    except EtcdUnavailableError:
-        raise
-    except EtcdError as error:
-        if NOT_ENABLED in str(error):
-            return None
-        if REFUSED in str(error):
-            raise EtcdError("etcd_root_password is not the password of etcd's user root; set the one it has") from error
-        raise
-
-
 def plan(member: Member, users: Sequence[User], *, enabled: bool) -> list[Action]:
     """Return what is missing for `users` to be and authentication to be on. Raises EtcdError."""
     planner = Planner(member, enabled=enabled)
@@ -247,7 +231,7 @@ def run(params: Mapping[str, Any], *, check_mode: bool) -> list[str]:
 
     def once() -> None:
         member = Member(client, next(urls), params["deadline_s"])
-        root = as_root(member, users[0])
+        root = member.as_root(users[0].password)
         for action in plan(root or member, users, enabled=root is not None):
             if not check_mode:
                 (root or member).call(action.path, action.body)

@@ -51,6 +51,10 @@ changed_paths:
   type: list
   elements: str
   sample: [/srv/data/etcd, /srv/data/etcd/cluster-token]
+empty:
+  description: Whether the directory holds no data of a member, so that it has to join its cluster or to begin one.
+  returned: always
+  type: bool
 """
 
 from pathlib import Path
@@ -111,7 +115,8 @@ def main() -> None:
         module.fail_json(msg=str(error))
     paths = [step.entry.path for step in steps]
     diff = {"before": "", "after": "".join(f"{path}\n" for path in paths)}
-    module.exit_json(changed=bool(steps), changed_paths=paths, diff=diff)
+    empty = not any((directory / "member/wal").glob("*.wal"))
+    module.exit_json(changed=bool(steps), changed_paths=paths, empty=empty, diff=diff)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,6 @@ outdated:
   type: bool
 """
 
-import json
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -98,6 +97,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.halab.stack.plugins.module_utils.etcd import EtcdUnavailableError, Member, eventually, quorum
+from ansible_collections.halab.stack.plugins.module_utils.etcd_unit import await_serving, fail, start, unit
 from ansible_collections.halab.stack.plugins.module_utils.http import Client, HttpError, in_parallel
 
 ARGUMENTS = {
@@ -113,8 +113,6 @@ ARGUMENTS = {
     "within_s": {"type": "float", "default": 60.0},
 }
 
-LOST = "has already been bootstrapped"
-
 
 def settings(lines: Sequence[str]) -> dict[str, str]:
     """Return the variables in lines of `NAME=value` that this collection writes and a running etcd heeds."""
@@ -122,13 +120,6 @@ def settings(lines: Sequence[str]) -> dict[str, str]:
     ours = ((name, value) for name, value in pairs if name.startswith(("ETCD_", "HALAB_")))
     # These are read only by a member without data.
     return {name: " ".join(shlex.split(value)) for name, value in ours if not name.startswith("ETCD_INITIAL_CLUSTER")}
-
-
-def unit(module: AnsibleModule) -> dict[str, str]:
-    """Return what systemd knows of the service."""
-    names = "ActiveState,LoadState,MainPID,NeedDaemonReload,UnitFileState"
-    _, out, _ = module.run_command(["systemctl", "show", "--property", names, module.params["service"]])
-    return dict(line.partition("=")[::2] for line in out.splitlines())
 
 
 def outdated(module: AnsibleModule, pid: str) -> bool:
@@ -148,41 +139,6 @@ def outdated(module: AnsibleModule, pid: str) -> bool:
         module.fail_json(msg=f"the settings that {module.params['service']} runs with are not known: {done.stderr}")
     running = settings(done.stdout.split("\0"))
     return done.returncode == 0 and any(running.get(name) != value for name, value in wanted.items())
-
-
-def systemctl(module: AnsibleModule, *words: str) -> None:
-    """Run systemctl, which must succeed."""
-    code, _, err = module.run_command(["systemctl", *words])
-    if code != 0:
-        module.fail_json(msg=f"systemctl {' '.join(words)}: {err.strip()}")
-
-
-def start(module: AnsibleModule, known: Mapping[str, str]) -> bool:
-    """Enable and start the service where it is not, without waiting, and return whether that was needed."""
-    service = module.params["service"]
-    if known.get("LoadState") == "not-found" and not module.check_mode:
-        module.fail_json(msg=f"there is no service {service} here; install its package")
-    if known.get("NeedDaemonReload") == "yes" and not module.check_mode:
-        systemctl(module, "daemon-reload")
-    missing = []
-    if known.get("UnitFileState") != "enabled":
-        missing.append(["enable"])
-    if known.get("ActiveState") not in ("active", "activating", "reloading"):
-        missing.append(["start", "--no-block"])
-    for words in [] if module.check_mode else missing:
-        systemctl(module, *words, service)
-    return bool(missing)
-
-
-def await_serving(member: Member, *, within_s: float) -> None:
-    """Return when `member` serves. Raises EtcdUnavailableError."""
-
-    def once() -> None:
-        why = member.why_unhealthy()
-        if why:
-            raise EtcdUnavailableError(why)
-
-    eventually(once, within_s=within_s)
 
 
 def await_others(members: Sequence[Member], *, within_s: float) -> None:
@@ -220,30 +176,6 @@ def restart(module: AnsibleModule, members: Mapping[str, Member]) -> None:
         fail(module, "did not start again")
 
 
-def trouble(line: str) -> str:
-    """Return what a line of the journal tells of trouble, empty when it tells of none."""
-    try:
-        told = json.loads(line)
-    except ValueError:
-        return line
-    if not isinstance(told, dict) or told.get("level") not in ("error", "fatal", "panic"):
-        return ""
-    return ": ".join(str(told[key]) for key in ("msg", "error") if told.get(key))
-
-
-def fail(module: AnsibleModule, why: str) -> None:
-    """End with what happened and what the service's journal tells of it."""
-    service = module.params["service"]
-    _, out, _ = module.run_command(["journalctl", "--unit", service, "--lines", "60", "--no-pager", "--output", "cat"])
-    told = [words for words in map(trouble, out.splitlines()) if words][-6:]
-    if any(LOST in words for words in told):
-        why += (
-            ". The cluster knows this member, but its data is gone: remove and add it with etcdctl, and start it "
-            "once with ETCD_INITIAL_CLUSTER_STATE=existing"
-        )
-    module.fail_json(msg="\n".join([f"{service} {why}. Its journal ends:", *told]))
-
-
 def connect(module: AnsibleModule) -> dict[str, Member]:
     """Return all members by their URLs."""
     params = module.params
@@ -268,10 +200,7 @@ def main() -> None:
     members = connect(module)
     if restarting:
         restart(module, members)
-    try:
-        await_serving(members[params["endpoint"]], within_s=params["within_s"])
-    except EtcdUnavailableError as error:
-        fail(module, f"did not serve within {params['within_s']:g} s; last: {error}")
+    await_serving(module, members[params["endpoint"]])
     module.exit_json(changed=changed, outdated=False)
 
 
