@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -146,3 +147,29 @@ def test_the_lookup_takes_a_length(tmp_path: Path, run_tasks: RunTasks) -> None:
     show = {"name": "Show", "ansible.builtin.debug": {"msg": lookup}}
     done = run_tasks([show], halab_state_dir=str(tmp_path / "state"))
     assert done.tasks["Show"]["msg"] == [20, 20], done.output
+
+
+def test_what_a_killed_run_left_pending_counts_as_changed_until_it_is_in_force(
+    tmp_path: Path, run_tasks: RunTasks, place: dict[str, Any]
+) -> None:
+    pending, state = tmp_path / "pending" / "app.json", str(tmp_path / "state")
+    place["halab.stack.files"]["pending"] = str(pending)
+    first = run_tasks([place], halab_state_dir=state).tasks["Place"]
+    assert json.loads(pending.read_text("utf-8")) == first["changed_paths"]
+    for options in ([], ["--check"], []):
+        again = run_tasks([place], *options, halab_state_dir=state).tasks["Place"]
+        assert (again["changed"], again["changed_paths"]) == (True, first["changed_paths"]), options
+    pending.unlink()
+    assert run_tasks([place], halab_state_dir=state).tasks["Place"]["changed"] is False
+    assert not pending.exists()
+
+
+def test_a_run_that_changed_nothing_in_the_end_leaves_nothing_pending(
+    tmp_path: Path, run_tasks: RunTasks, place: dict[str, Any]
+) -> None:
+    pending = tmp_path / "pending" / "app.json"
+    place["halab.stack.files"]["pending"] = str(pending)
+    place["halab.stack.files"]["files"][3]["validate"] = "false %s"
+    refused = run_tasks([place], halab_state_dir=str(tmp_path / "state"))
+    assert "Nothing was changed" in refused.output
+    assert not pending.exists()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.stack_edge.conftest import NODES, PASSWORDS, Servers, until
 
-from ansible_collections.halab.stack.plugins.module_utils import redis_member
+from ansible_collections.halab.stack.plugins.module_utils import health, redis_member
 from ansible_collections.halab.stack.plugins.module_utils.redis_converge import ConvergeError
 from ansible_collections.halab.stack.plugins.module_utils.redis_options import access_of
 from ansible_collections.halab.stack.plugins.module_utils.resp import Connection, ReplyError
@@ -67,7 +67,7 @@ def test_a_new_cluster_serves_with_the_files_of_the_role(servers: Servers) -> No
         assert member["sentinel"]["quorum"] == 2
         assert member["sentinel"]["quorum_reachable"]
         assert member["sentinel"]["others"] == sorted(set(NODES.values()) - {member["address"]})
-    assert topology(servers, "node2") == {"configured": True, "master": NODES["node1"]}
+    assert topology(servers, "node2") == {"configured": True, "unconfigured": [], "master": NODES["node1"]}
 
 
 def test_users_may_do_what_they_need_and_no_more(servers: Servers) -> None:
@@ -108,7 +108,7 @@ def test_after_a_failover_nothing_is_changed_back(servers: Servers) -> None:
     assert not dead["sentinel"]["reachable"] and dead["sentinel"]["error"]
     master = seen["master"]
     new = next(name for name, address in NODES.items() if address == master)
-    assert topology(servers, "node2") == {"configured": True, "master": master}
+    assert topology(servers, "node2") == {"configured": True, "unconfigured": [], "master": master}
     servers.nodes["node1"].start("redis")
     servers.nodes["node1"].start("sentinel")
 
@@ -206,9 +206,13 @@ def test_without_any_sentinel_the_one_that_feeds_replicas_is_the_master(servers:
     for node in servers.nodes.values():
         node.kill("sentinel")
     assert topology(servers, "node3")["master"] == NODES["node1"]
+    declared = redis_info.observe({**servers.options(), "sentinels": False})
+    assert (declared["master"], declared["members"][0]["sentinel"]) == (NODES["node1"], None)
+    assert list(health.redis_problems(declared)) == []
+    assert "sentinel node1" in "".join(health.redis_problems(observe(servers)))
     for node in servers.nodes.values():
         node.kill("redis")
-    assert topology(servers, "node3") == {"configured": True, "master": ""}
+    assert topology(servers, "node3") == {"configured": True, "unconfigured": [], "master": ""}
 
 
 def test_the_files_of_the_package_are_not_ours(servers: Servers, tmp_path: Path) -> None:
@@ -216,7 +220,7 @@ def test_the_files_of_the_package_are_not_ours(servers: Servers, tmp_path: Path)
     packaged.write_text("bind 127.0.0.1\nport 6379\n# aclfile /etc/redis/users.acl\n")
     for config in (packaged, tmp_path / "missing.conf"):
         files = [{"config_file": str(config), "acl_file": "/etc/redis/redis.acl"}]
-        assert not topology(servers, "node1", files=files)["configured"]
+        assert topology(servers, "node1", files=files)["unconfigured"] == [str(config)]
 
 
 def test_a_node_that_does_not_serve_is_told_with_the_reason(servers: Servers) -> None:

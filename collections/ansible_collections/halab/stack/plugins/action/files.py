@@ -43,6 +43,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "group": {"type": "str"},
     "mode": {"type": "str"},
     "directory_mode": {"type": "str", "default": "0755"},
+    "pending": {"type": "str"},
 }
 
 
@@ -59,7 +60,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         entries = [self._entry(entry, arguments, variables) for entry in arguments["files"]]
         payload = base64.b64encode(zlib.compress(json.dumps(entries).encode())).decode()
         try:
-            placed = self._execute_module("halab.stack.files", {"payload": payload}, task_vars=variables)
+            sent = {"payload": payload, "pending": arguments["pending"]}
+            placed = self._execute_module("halab.stack.files", sent, task_vars=variables)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         result.update(placed)

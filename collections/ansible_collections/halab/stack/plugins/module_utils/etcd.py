@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from ansible_collections.halab.stack.plugins.module_utils.http import Client, HttpError
 
@@ -99,6 +101,16 @@ def eventually(attempt: Callable[[], Result], *, within_s: float, pause_s: float
             if time.monotonic() + pause_s > until:
                 raise
         time.sleep(pause_s)
+
+
+def listens(url: str, *, within_s: float) -> bool:
+    """Tell whether a process takes connections at `url`. One that has not joined its cluster yet does so, silently."""
+    target = urlsplit(url)
+    try:
+        with socket.create_connection((str(target.hostname), int(target.port or 0)), timeout=within_s):
+            return True
+    except OSError:
+        return False
 
 
 def quorum(members: int) -> int:

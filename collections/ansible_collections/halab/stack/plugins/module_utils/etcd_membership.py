@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from ansible_collections.halab.stack.plugins.module_utils.etcd import (
     EtcdError,
     EtcdUnavailableError,
     Member,
     eventually,
+    listens,
 )
-from ansible_collections.halab.stack.plugins.module_utils.http import in_parallel
+from ansible_collections.halab.stack.plugins.module_utils.http import Client, HttpError, in_parallel
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +91,35 @@ def dead_of(known: Sequence[Peer], like: Member) -> list[Peer]:
     return [one for one, gone in zip(asked, in_parallel(silent, asked), strict=True) if gone]
 
 
-def serving(members: Sequence[Member], *, within_s: float) -> Member | None:
-    """Return a member that serves, None when nobody does within `within_s` seconds, or nobody listens at all."""
+def serving(members: Sequence[Member], *, within_s: float) -> Member:
+    """Return a member that serves, as soon as one does. Raises EtcdUnavailableError after `within_s` seconds."""
 
-    def once() -> Member | None:
+    def once() -> Member:
         reasons = in_parallel(Member.why_unhealthy, members)
         for member, reason in zip(members, reasons, strict=True):
             if not reason:
                 return member
-        if not any(in_parallel(_listens, members)):
-            return None
-        raise EtcdUnavailableError("; ".join(reasons))
+        raise EtcdUnavailableError("; ".join(reasons) or "there is no other member")
 
-    try:
-        return eventually(once, within_s=within_s)
-    except EtcdUnavailableError:
-        return None
+    return eventually(once, within_s=within_s)
+
+
+def was_whole(client: Client, peer_urls: Sequence[str], *, deadline_s: float) -> bool:
+    """Tell whether the members at `peer_urls` that listen have ever been a cluster that could agree on something.
+
+    A member answers its peers also without a quorum. It knows URLs for clients only of those who have published them
+    with the consent of one. Raises EtcdUnavailableError when a member listens and does not answer.
+    """
+
+    def answer(url: str) -> list[dict[str, object]]:
+        if not listens(url, within_s=deadline_s):
+            return []
+        try:
+            return list(client.request(f"{url}/members", deadline_s=deadline_s).json())
+        except HttpError as error:
+            raise EtcdUnavailableError(str(error)) from error
+
+    return any(one.get("clientURLs") for known in in_parallel(answer, peer_urls) for one in known)
 
 
 def _silent(member: Member) -> bool:
@@ -118,16 +130,3 @@ def _silent(member: Member) -> bool:
     except EtcdError:
         return False
     return False
-
-
-def _listens(member: Member) -> bool:
-    # A member that has not joined its cluster yet takes connections and does not speak.
-    target = urlsplit(member.url)
-    try:
-        with socket.create_connection((str(target.hostname), int(target.port or 0)), timeout=member.deadline_s):
-            return True
-    except ConnectionRefusedError:
-        return False
-    except OSError:
-        # Nothing is known of a machine that is away, least of all that it has no data.
-        return False

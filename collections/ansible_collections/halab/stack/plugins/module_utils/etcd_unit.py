@@ -9,9 +9,15 @@ from typing import NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.halab.stack.plugins.module_utils.etcd import EtcdUnavailableError, Member, eventually
+from ansible_collections.halab.stack.plugins.module_utils.etcd import (
+    EtcdUnavailableError,
+    Member,
+    eventually,
+    listens,
+)
 
 LOST = "has already been bootstrapped"
+REMOVED = "permanently removed from the cluster"
 
 
 def unit(module: AnsibleModule) -> dict[str, str]:
@@ -60,6 +66,27 @@ def await_serving(module: AnsibleModule, member: Member) -> None:
         fail(module, f"did not serve within {within_s:g} s; last: {error}")
 
 
+def await_listening(module: AnsibleModule, peer: str, *, stale: bool) -> bool:
+    """Return when something listens at the URL `peer`, and whether the service was restarted for it.
+
+    A service that runs with other settings and does not listen there is none of this cluster's members: its package
+    has started it on a new machine.
+    """
+    restarted = stale and not listens(peer, within_s=module.params["deadline_s"])
+    if restarted:
+        systemctl(module, "restart", "--no-block", module.params["service"])
+
+    def once() -> None:
+        if not listens(peer, within_s=module.params["deadline_s"]):
+            raise EtcdUnavailableError(f"nothing listens at {peer}")
+
+    try:
+        eventually(once, within_s=module.params["within_s"])
+    except EtcdUnavailableError as error:
+        fail(module, f"did not start within {module.params['within_s']:g} s: {error}")
+    return restarted
+
+
 def trouble(line: str) -> str:
     """Return what a line of the journal tells of trouble, empty when it tells of none."""
     try:
@@ -81,5 +108,7 @@ def fail(module: AnsibleModule, why: str) -> NoReturn:
             ". The cluster knows this member, but its data is gone, and too few of the others served to put a new one "
             "in its place: mend those and run again"
         )
+    if any(REMOVED in words for words in told):
+        why += ". The cluster has removed this member: move its data directory away, and it joins as a new one"
     module.fail_json(msg="\n".join([f"{service} {why}. Its journal ends:", *told]))
     raise AssertionError("fail_json ends the program")

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import errno
 import grp
+import json
 import os
 import pwd
 import re
@@ -201,6 +202,44 @@ def apply_all(steps: Sequence[Step], *, validate: Callable[[Entry, str], None] =
         raise FilesError(f"{said}. Nothing was changed") from error
     for step in begun:
         shutil.rmtree(_aside(step.entry.path), ignore_errors=True)
+
+
+class Pending:
+    """The paths that were changed and have not taken effect, in a file that outlives the run which changed them."""
+
+    def __init__(self, path: str | None) -> None:
+        """Keep them at `path`; without one nothing is kept."""
+        self._path = path
+
+    def read(self) -> list[str]:
+        """Return the paths, none when there is no such file. Raises FilesError."""
+        if not self._path:
+            return []
+        try:
+            with open(self._path, encoding="utf-8") as stream:
+                return [str(path) for path in json.load(stream)]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            raise FilesError(f"{self._path}: no list of pending files ({error}); remove it and run again") from error
+
+    def add(self, left: Sequence[str], paths: Sequence[str]) -> None:
+        """Write down `paths` besides those that were `left`. Raises FilesError."""
+        if self._path:
+            try:
+                os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+                text = json.dumps(list(dict.fromkeys([*left, *paths])))
+                _write(self._path, text.encode(), (os.geteuid(), os.getegid(), 0o600))
+            except OSError as error:
+                raise FilesError(f"{self._path}: {error.strerror}") from error
+
+    def restore(self, left: Sequence[str]) -> None:
+        """Write down no more than was `left`, after a change that was undone."""
+        if self._path and left:
+            self.add(left, [])
+        elif self._path:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
 
 
 def _apply(step: Step, validate: Callable[[Entry, str], None]) -> None:

@@ -88,11 +88,13 @@ def redis_problems(seen: Seen) -> Iterator[str]:
             yield f"redis {member['name']}: {server['error']}"
         elif server["role"] == "replica" and not server["master_link_up"]:
             yield f"redis {member['name']}: its link to the master is down"
+        if sentinel is None:
+            continue
         if not sentinel["reachable"]:
             yield f"sentinel {member['name']}: {sentinel['error']}"
         elif not sentinel["quorum_reachable"]:
             yield f"sentinel {member['name']}: {sentinel['quorum_message']}"
     if len(seen["masters"]) != 1:
         yield f"redis: {len(seen['masters'])} members call themselves master ({', '.join(seen['masters']) or 'none'})"
-    if not seen["master"]:
+    if not seen["master"] and any(member["sentinel"] for member in seen["members"]):
         yield "redis: the Sentinels name no common master"

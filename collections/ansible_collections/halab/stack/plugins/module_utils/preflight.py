@@ -55,6 +55,7 @@ SETTINGS: t.Final = (
     "patroni_synchronous_mode",
     "patroni_failsafe_mode",
     "patroni_parameters",
+    "redis_sentinel",
 )
 _SSH: t.Final = "ansible_port"
 # Networks that no machine is in: https://www.rfc-editor.org/rfc/rfc5737 and https://www.rfc-editor.org/rfc/rfc3849
@@ -132,8 +133,12 @@ def _counts(description: Description) -> t.Iterator[Problem]:
             f"{etcd} hosts",
             f"use {etcd - 1} or {etcd + 1}: an even count survives no more losses than one host less",
         )
-    if len(description.members("redis")) == 2:
+    if len(redis := description.members("redis")) == 2 and all(_watched(host) for host in redis):
         yield Problem("group redis", "2 hosts", "use 1 or at least 3: two Sentinels have no majority when one is lost")
+
+
+def _watched(host: Host) -> bool:
+    return host.variables.get("redis_sentinel", True) is not False
 
 
 def _addresses(description: Description) -> t.Iterator[Problem]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ansible_collections.halab.stack.plugins.module_utils import redis_converge
@@ -40,32 +41,40 @@ def converge_acls(params: Mapping[str, Any], processes: Sequence[Process]) -> li
     return [redis_converge.converge_acl(process, keep_old=params["passwords"] != "only") for process in processes]
 
 
-def converge(params: Mapping[str, Any], redis: Process, sentinel: Process, *, secrets: bool) -> dict[str, Outcome]:
+def converge(
+    params: Mapping[str, Any], redis: Process, sentinel: Process | None = None, *, secrets: bool
+) -> dict[str, Outcome]:
     """Make the settings so, `secrets` says whether the passwords too. Raises ConvergeError or RespError."""
     files = {name: params["redis"]["settings"][name] for name in ("tls-cert-file", "tls-key-file", "tls-ca-cert-file")}
-    of_master, of_sentinel = words(params["master_settings"]), words(params["sentinel_settings"])
-    if secrets:
-        of_master["auth-pass"] = of_sentinel["sentinel-pass"] = params["sentinel_password"]
-    return {
+    outcomes = {
         "redis": redis_converge.converge_redis(
             redis,
             settings=words(params["redis"]["settings"]),
             secrets={"masterauth": params["replication_password"]} if secrets else {},
             reload=files if params["reload_tls"] else {},
-        ),
-        "sentinel": redis_converge.converge_sentinel(
-            sentinel,
-            master_name=params["master_name"],
-            master=(params["master"], params["redis"]["port"]),
-            settings=words(params["sentinel"]["settings"]),
-            of_master=of_master,
-            of_sentinel=of_sentinel,
-            secret=frozenset({"auth-pass", "sentinel-pass"}),
-        ),
+        )
     }
+    if sentinel:
+        outcomes["sentinel"] = _converge_sentinel(params, sentinel, secrets=secrets)
+    return outcomes
 
 
-def await_service(params: Mapping[str, Any], redis: Process, sentinel: Process) -> None:
+def _converge_sentinel(params: Mapping[str, Any], sentinel: Process, *, secrets: bool) -> Outcome:
+    of_master, of_sentinel = words(params["master_settings"]), words(params["sentinel_settings"])
+    if secrets:
+        of_master["auth-pass"] = of_sentinel["sentinel-pass"] = params["sentinel_password"]
+    return redis_converge.converge_sentinel(
+        sentinel,
+        master_name=params["master_name"],
+        master=(params["master"], params["redis"]["port"]),
+        settings=words(params["sentinel"]["settings"]),
+        of_master=of_master,
+        of_sentinel=of_sentinel,
+        secret=frozenset({"auth-pass", "sentinel-pass"}),
+    )
+
+
+def await_service(params: Mapping[str, Any], redis: Process, sentinel: Process | None = None) -> None:
     """Wait until the node serves. Raises ConvergeError saying what it waited for."""
     needed = int(params["redis"]["settings"].get("min-replicas-to-write", 0))
 
@@ -79,7 +88,7 @@ def await_service(params: Mapping[str, Any], redis: Process, sentinel: Process) 
         if view.role == "master" and view.good_replicas < needed:
             raise RespError(f"{view.good_replicas} replicas follow closely, {needed} are needed to accept writes")
 
-    def watching() -> None:
+    def watching(sentinel: Process) -> None:
         with redis_converge.connect(sentinel) as connection:
             view = sentinel_view(connection, params["master_name"])
         if not view.quorum_reachable:
@@ -87,4 +96,6 @@ def await_service(params: Mapping[str, Any], redis: Process, sentinel: Process) 
 
     where = params["address"]
     redis_converge.until(replicating, wait_s=params["wait_s"], what=f"Redis on {where} to serve")
-    redis_converge.until(watching, wait_s=params["wait_s"], what=f"Sentinel on {where} to reach a quorum")
+    if sentinel:
+        found = partial(watching, sentinel)
+        redis_converge.until(found, wait_s=params["wait_s"], what=f"Sentinel on {where} to reach a quorum")

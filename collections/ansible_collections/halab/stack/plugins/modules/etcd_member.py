@@ -11,6 +11,8 @@ short_description: Start an etcd member and wait for it, or restart it safely
 version_added: 0.1.0
 description:
   - V(serving) enables and starts the member where it is not, and waits until it serves reads that a quorum agrees on.
+  - V(listening) enables and starts the member where it is not, and waits until it listens for other members. That it
+    can do long before it serves, for which it needs them.
   - V(restarted) restarts the member and waits until it serves again. It first waits until enough other members serve
     to be a quorum without this one, and refuses to restart when they do not. So a setting that etcd does not take
     stops one member and no second one.
@@ -32,12 +34,15 @@ options:
   state:
     description: What shall be when the module ends.
     type: str
-    choices: [serving, restarted]
+    choices: [serving, listening, restarted]
     default: serving
   endpoint:
     description: URL of this member for clients.
     type: str
     required: true
+  peer:
+    description: URL of this member for other members. V(listening) needs it.
+    type: str
   others:
     description: URLs of the other members for clients.
     type: list
@@ -97,12 +102,19 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.halab.stack.plugins.module_utils.etcd import EtcdUnavailableError, Member, eventually, quorum
-from ansible_collections.halab.stack.plugins.module_utils.etcd_unit import await_serving, fail, start, unit
+from ansible_collections.halab.stack.plugins.module_utils.etcd_unit import (
+    await_listening,
+    await_serving,
+    fail,
+    start,
+    unit,
+)
 from ansible_collections.halab.stack.plugins.module_utils.http import Client, HttpError, in_parallel
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": ["serving", "restarted"], "default": "serving"},
+    "state": {"type": "str", "choices": ["serving", "listening", "restarted"], "default": "serving"},
     "endpoint": {"type": "str", "required": True},
+    "peer": {"type": "str"},
     "others": {"type": "list", "elements": "str", "default": []},
     "service": {"type": "str", "default": "etcd"},
     "environment_file": {"type": "path", "default": "/etc/default/etcd"},
@@ -189,12 +201,17 @@ def connect(module: AnsibleModule) -> dict[str, Member]:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, required_if=[("state", "listening", ("peer",))], supports_check_mode=True
+    )
     params = module.params
     restarting = params["state"] == "restarted"
     known = unit(module)
     stale = outdated(module, known.get("MainPID", "0"))
     changed = restarting or start(module, known)
+    if params["state"] == "listening" and not module.check_mode:
+        changed = await_listening(module, params["peer"], stale=stale) or changed
+        module.exit_json(changed=changed, outdated=stale)
     if module.check_mode or (stale and not restarting):
         module.exit_json(changed=changed, outdated=stale)
     members = connect(module)

@@ -11,7 +11,7 @@ short_description: Let an etcd member join a running cluster, or let go of those
 description:
   - V(joined) is for a member whose data directory is empty. When the others serve, the member that it was, and dead
     members that are not declared, are removed from the cluster. It is then added, started, and waited for.
-    When there is no cluster yet it does nothing, so that the member can begin one with the others.
+    When there has never been a cluster it does nothing, so that the member can begin one with the others.
   - V(exact) removes the members that are not declared, one at a time, when every declared one serves.
     A leader among them hands over first.
   - Nothing costs the cluster its quorum, since etcd refuses such steps and the module waits until it takes them.
@@ -74,12 +74,8 @@ options:
     description: Name of the systemd service.
     type: str
     default: etcd
-  patience_s:
-    description: Seconds after which a cluster that runs and does not serve is taken for one that was never whole.
-    type: float
-    default: 10.0
   within_s:
-    description: Seconds to wait for etcd to take a step, and for the new member to serve.
+    description: Seconds to wait for the others to serve, for etcd to take a step, and for the new member to serve.
     type: float
     default: 60.0
 """
@@ -110,7 +106,7 @@ actions:
   sample: ["remove etcd3 at https://10.0.0.3:2380", "add etcd3 at https://10.0.0.3:2380"]
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -136,7 +132,6 @@ ARGUMENTS: dict[str, Any] = {
     "environment_file": {"type": "path"},
     "complete": {"type": "bool", "default": True},
     "service": {"type": "str", "default": "etcd"},
-    "patience_s": {"type": "float", "default": 10.0},
     "within_s": {"type": "float", "default": 60.0},
     "ca_file": {"type": "path", "required": True},
     "cert_file": {"type": "path", "required": True},
@@ -154,6 +149,7 @@ class Cluster:
         self.declared = {self._url(one["address"], "peer_port"): one["name"] for one in self.params["members"]}
         self.actions: list[str] = []
         self._client = client
+        self._within_s = self.params["deadline_s" if module.check_mode else "within_s"]
 
     def member(self, address: str) -> Member:
         """The declared member at an address."""
@@ -167,14 +163,15 @@ class Cluster:
         params = self.params
         mine = next(one for one in params["members"] if one["name"] == params["name"])
         others = [self.member(one["address"]) for one in params["members"] if one != mine]
-        entry = etcd_membership.serving(others, within_s=params["patience_s"]) if others else None
-        if entry is None:
-            if not params["complete"] and not self.module.check_mode:
-                raise EtcdError(
-                    f"{mine['name']} has no data and none of the others serves: it joins when they do, and a new "
-                    "cluster is begun by all of them in one run. Start them, or run without --limit"
-                )
+        if params["complete"] and not self._was_whole(mine):
             return
+        try:
+            entry = etcd_membership.serving(others, within_s=self._within_s)
+        except EtcdUnavailableError as error:
+            raise EtcdError(
+                f"{mine['name']} has no data, and the others, which it would have to join, do not serve: {error}. Mend "
+                "them first; a new cluster is begun by all of its members in one run, without --limit"
+            ) from error
         root = entry.as_root(params["root_password"]) or entry
         known = etcd_membership.peers(root)
         dead = etcd_membership.dead_of(known, root)
@@ -192,15 +189,27 @@ class Cluster:
     def let_go(self) -> None:
         """Remove the members that are not declared. Raises EtcdError."""
         members = [self.member(one["address"]) for one in self.params["members"]]
-        entry = etcd_membership.serving(members, within_s=self.params["patience_s"])
-        if entry is None:
-            return
+        try:
+            entry = etcd_membership.serving(members, within_s=self._within_s)
+        except EtcdUnavailableError:
+            # On new hosts check mode has only pretended to begin a cluster.
+            if self.module.check_mode:
+                return
+            raise
         root = entry.as_root(self.params["root_password"]) or entry
         for peer in etcd_membership.undeclared(etcd_membership.peers(root), self.declared):
             self._hand_over(root, peer)
             self._remove(root, peer)
 
-    def _start(self, root: Member, mine: dict[str, str]) -> None:
+    def _was_whole(self, mine: Mapping[str, str]) -> bool:
+        urls = [self._url(one["address"], "peer_port") for one in self.params["members"] if one != mine]
+
+        def once() -> bool:
+            return etcd_membership.was_whole(self._client, urls, deadline_s=self.params["deadline_s"])
+
+        return eventually(once, within_s=self.params["within_s"])
+
+    def _start(self, root: Member, mine: Mapping[str, str]) -> None:
         known = etcd_membership.peers(root)
         text = (
             f"ETCD_INITIAL_CLUSTER={etcd_membership.initial_cluster(known, self.declared)}\n"

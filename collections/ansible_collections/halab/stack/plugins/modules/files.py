@@ -98,6 +98,13 @@ options:
     description: Mode of every directory that names none.
     type: str
     default: "0755"
+  pending:
+    description:
+      - Absolute path of a file that holds the changed paths from before the first of them is written
+        until somebody removes it, which is to be done when they have taken effect.
+      - As long as it is there the paths in it count as changed. So what a killed run has written and not put in force,
+        the next one puts in force.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -111,13 +118,22 @@ EXAMPLES = r"""
       - {path: /etc/default/etcd, template: etcd.env.j2}
       - {path: /etc/etcd/tls/node.key, source: "{{ etcd_key_file }}", mode: "0600", secret: true}
       - {path: /etc/etcd/old.conf, state: absent}
+    pending: /var/lib/halab/pending/etcd.json
   register: etcd_files
   notify: Restart etcd
+
+- name: They are in force
+  halab.stack.files:
+    files:
+      - {path: /var/lib/halab/pending/etcd.json, state: absent}
+  when: etcd_files is changed
 """
 
 RETURN = r"""
 changed_paths:
-  description: Paths that were changed, or would be in check mode.
+  description:
+    - Paths that were changed, or would be in check mode.
+    - Those that an earlier run has changed and left pending come first.
   returned: always
   type: list
   elements: str
@@ -139,6 +155,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.halab.stack.plugins.module_utils.files import (
     Entry,
     FilesError,
+    Pending,
     Planner,
     Step,
     apply_all,
@@ -159,6 +176,16 @@ def plan(payload: str, *, check_mode: bool) -> list[Step]:
     planner = Planner(check_mode=check_mode)
     entries: Sequence[Any] = json.loads(zlib.decompress(base64.b64decode(payload)))
     return [step for step in (planner.plan(Entry.parse(entry)) for entry in entries) if step]
+
+
+def place(module: AnsibleModule, steps: Sequence[Step], pending: Pending, left: Sequence[str]) -> None:
+    """Apply the steps, with their paths written down as pending before the first. Raises FilesError."""
+    pending.add(left, [step.entry.path for step in steps])
+    try:
+        apply_all(steps, validate=lambda entry, path: validator(module, entry, path))
+    except FilesError:
+        pending.restore(left)
+        raise
 
 
 def difference(step: Step) -> dict[str, str]:
@@ -199,18 +226,22 @@ def _shown(entry: Entry, kind: str, content: bytes | None, target: str | None) -
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"payload": {"type": "str", "required": True, "no_log": True}},
+        argument_spec={"payload": {"type": "str", "required": True, "no_log": True}, "pending": {"type": "str"}},
         supports_check_mode=True,
     )
+    pending = Pending(module.params["pending"])
     try:
+        left = pending.read()
         steps = plan(module.params["payload"], check_mode=module.check_mode)
-        if not module.check_mode:
-            apply_all(steps, validate=lambda entry, path: validator(module, entry, path))
+        if steps and not module.check_mode:
+            place(module, steps, pending, left)
     except FilesError as error:
         module.fail_json(msg=str(error))
-    result: dict[str, Any] = {"changed": bool(steps), "changed_paths": [step.entry.path for step in steps]}
+    paths = list(dict.fromkeys([*left, *(step.entry.path for step in steps)]))
+    result: dict[str, Any] = {"changed": bool(paths), "changed_paths": paths}
     if module._diff:
-        result["diff"] = [difference(step) for step in steps]
+        old = [{"before": "", "after": f"{path}: changed by an earlier run, not in force yet\n"} for path in left]
+        result["diff"] = [*old, *(difference(step) for step in steps)]
     module.exit_json(**result)
 
 

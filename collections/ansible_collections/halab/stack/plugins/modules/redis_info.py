@@ -25,6 +25,11 @@ attributes:
     details: Never changes anything.
   idempotent:
     support: full
+options:
+  sentinels:
+    description: Whether there are Sentinels to ask.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -44,7 +49,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 master:
-  description: Address of the master that every reachable Sentinel names; empty when they disagree or none answers.
+  description:
+    - Address of the master that every reachable Sentinel names; empty when they disagree or none answers.
+    - Without Sentinels the address of the only server that calls itself master, empty when it is not one.
   returned: always
   type: str
 masters:
@@ -73,7 +80,8 @@ members:
       type: dict
     sentinel:
       description:
-        - What the Sentinel says, C(reachable), C(error), C(run_id), C(master_address), C(master_flags),
+        - Null where there are no Sentinels.
+        - Otherwise what the Sentinel says, C(reachable), C(error), C(run_id), C(master_address), C(master_flags),
           C(config_epoch), C(quorum), C(quorum_reachable)
           (its answer to CKQUORUM), C(quorum_message), C(replicas) (C(address), C(flags)), C(others).
       type: dict
@@ -93,12 +101,15 @@ def observe(params: dict[str, Any]) -> dict[str, Any]:
     """Return what the nodes of `params` say. Raises RespError when the certificates cannot be used."""
     cluster = cluster_of(params)
     servers = in_parallel(lambda address: plain(look_at_redis(address, cluster)), cluster.addresses)
-    sentinels = in_parallel(lambda address: plain(look_at_sentinel(address, cluster)), cluster.addresses)
+    sentinels: list[dict[str, Any] | None] = [None for _ in servers]
+    named = {address for address, server in zip(cluster.addresses, servers, strict=True) if server["role"] == "master"}
+    if params.get("sentinels", True):
+        sentinels = in_parallel(lambda address: plain(look_at_sentinel(address, cluster)), cluster.addresses)
+        named = {one["master_address"] for one in sentinels if one and one["reachable"]}
     members = [
         {"name": member["name"], "address": member["address"], "redis": server, "sentinel": sentinel}
         for member, server, sentinel in zip(params["members"], servers, sentinels, strict=True)
     ]
-    named = {one["master_address"] for one in sentinels if one["reachable"]}
     return {
         "members": members,
         "master": named.pop() if len(named) == 1 else "",
@@ -108,7 +119,9 @@ def observe(params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=options(), supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={**options(), "sentinels": {"type": "bool", "default": True}}, supports_check_mode=True
+    )
     try:
         module.exit_json(changed=False, **observe(module.params))
     except RespError as error:

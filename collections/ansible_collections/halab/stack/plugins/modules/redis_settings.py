@@ -66,9 +66,8 @@ options:
         type: dict
         required: true
   sentinel:
-    description: The Sentinel.
+    description: The Sentinel. Without it there is none on this node.
     type: dict
-    required: true
     suboptions: *process
   replication_password:
     description: Password that the server shows to its master.
@@ -183,7 +182,6 @@ UNITS = {"redis": "redis-server.service", "sentinel": "redis-sentinel.service"}
 
 PROCESS: dict[str, Any] = {
     "type": "dict",
-    "required": True,
     "options": {
         "port": {"type": "int", "required": True},
         "config_file": {"type": "path", "required": True},
@@ -201,7 +199,7 @@ ARGUMENTS: dict[str, Any] = {
     "address": {"type": "str", "required": True},
     "username": {"type": "str", "default": "admin"},
     "password": {"type": "str", "required": True, "no_log": True},
-    "redis": PROCESS,
+    "redis": {**PROCESS, "required": True},
     "sentinel": PROCESS,
     "replication_password": {"type": "str", "required": True, "no_log": True},
     "sentinel_password": {"type": "str", "required": True, "no_log": True},
@@ -218,7 +216,7 @@ ARGUMENTS: dict[str, Any] = {
 
 def restart_units(module: AnsibleModule) -> None:
     """Restart the processes that the options ask for. Raises ConvergeError."""
-    units = [UNITS[which] for which in ("redis", "sentinel") if which in module.params["restart"]]
+    units = [unit for which, unit in UNITS.items() if which in module.params["restart"]]
     for unit in units:
         code, out, err = module.run_command(["systemctl", "restart", unit])
         if code != 0:
@@ -235,18 +233,18 @@ def difference(which: str, changes: Sequence[Change]) -> dict[str, str]:
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Do what the module is for and return its result. Raises ConvergeError, RespError or OSError."""
     params, pretend = module.params, module.check_mode
-    processes = {which: process_of(params, which, check_mode=pretend) for which in UNITS}
+    processes = {which: process_of(params, which, check_mode=pretend) for which in UNITS if params[which]}
     if not pretend:
         restart_units(module)
     rules = converge_acls(params, list(processes.values()))
     both = any(outcome.both for outcome in rules)
     outcomes = converge(params, **processes, secrets=not both or params["passwords"] != "accepted")
     restart = [which for which, outcome in outcomes.items() if outcome.restart]
-    if params["reload_tls"] and "sentinel" not in restart:
+    if params["reload_tls"] and "sentinel" in processes and "sentinel" not in restart:
         restart.append("sentinel")
     if not restart and not pretend:
         await_service(params, **processes)
-    changes = {which: acl.changes + outcomes[which].changes for which, acl in zip(UNITS, rules, strict=True)}
+    changes = {which: acl.changes + outcomes[which].changes for which, acl in zip(processes, rules, strict=True)}
     return {
         "changed": bool(any(changes.values()) or params["restart"]),
         "changes": [change.name for each in changes.values() for change in each],

@@ -66,6 +66,12 @@ configured:
   description: Whether all configuration files of this host are ours.
   returned: always
   type: bool
+unconfigured:
+  description: Configuration files that are not there or not ours yet.
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/redis/sentinel.conf]
 master:
   description: Address of the current master; empty when no running cluster was found.
   returned: always
@@ -111,7 +117,8 @@ def observe(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
         except RespError:
             if not check_mode:
                 raise
-    return {"configured": all(names_rules(**pair) for pair in params["files"]), "master": master}
+    unconfigured = [pair["config_file"] for pair in params["files"] if not names_rules(**pair)]
+    return {"configured": not unconfigured, "unconfigured": unconfigured, "master": master}
 
 
 def main() -> None:
