@@ -37,9 +37,15 @@ options:
     elements: str
     default: [postgresql.parameters]
   standbys:
-    description: Synchronous or quorum standbys to wait for before anything is compared, for a cluster just formed.
+    description:
+      - Synchronous or quorum standbys that the leader counts on when O(config) is in force and all members stream.
+        They are waited for after a change of the synchronous mode.
     type: int
     default: 0
+  formed:
+    description: Whether the cluster was formed just now. Then O(standbys) are waited for before anything is compared.
+    type: bool
+    default: false
   within_s:
     description: Seconds to wait for the standbys, and after a change for the members.
     type: float
@@ -93,7 +99,8 @@ from ansible_collections.halab.stack.plugins.module_utils.patroni_api import (
 def converge(api: Api, parameters: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """Make the configuration as declared and return the module's result. Raises PatroniError."""
     endpoints, within_s = parameters["endpoints"], parameters["within_s"]
-    _await_standbys(api, endpoints, parameters["standbys"], within_s=within_s)
+    if parameters["formed"]:
+        _await_standbys(api, endpoints, parameters["standbys"], within_s=within_s)
     leader = leader_of(api.statuses(endpoints)).endpoint
     live = dict(api.read(leader, "/config"))
     patch = difference(live, parameters["config"], owned=parameters["owned"])
@@ -103,6 +110,8 @@ def converge(api: Api, parameters: Mapping[str, Any], *, check_mode: bool) -> di
         # Nothing but PostgreSQL's own settings can need a restart.
         if "postgresql" in patch:
             _await_members(api, endpoints, within_s=within_s)
+        if "synchronous_mode" in patch:
+            _await_mode(api, leader, parameters["standbys"], within_s=within_s)
     statuses = api.statuses(endpoints)
     return {
         "changed": bool(patch),
@@ -119,6 +128,19 @@ def _await_standbys(api: Api, endpoints: list[str], wanted: int, *, within_s: fl
         return "" if found >= wanted else "; ".join(status.in_words() for status in statuses)
 
     await_none(missing, within_s=within_s, what=f"{wanted} synchronous standby(s)")
+
+
+def _await_mode(api: Api, leader: str, wanted: int, *, within_s: float) -> None:
+    """Wait until the leader counts on as many standbys as the mode asks for; a member that is down is none of them."""
+
+    def missing() -> str:
+        api.wake(leader)
+        members = api.read(leader, "/cluster").get("members", ())
+        counted = sum(member.get("role") in ("sync_standby", "quorum_standby") for member in members)
+        able = sum(member.get("state") == "streaming" for member in members)
+        return "" if counted == min(wanted, able) else f"it counts on {counted}, {able} stream"
+
+    await_none(missing, within_s=within_s, what=f"the leader to count on {wanted} standby(s)")
 
 
 def _await_kept(api: Api, leader: str, parameters: Mapping[str, Any]) -> None:
@@ -164,6 +186,7 @@ def main() -> None:
             "config": {"type": "dict", "required": True},
             "owned": {"type": "list", "elements": "str", "default": ["postgresql.parameters"]},
             "standbys": {"type": "int", "default": 0},
+            "formed": {"type": "bool", "default": False},
             "within_s": {"type": "float", "default": 60.0},
             **LOGIN_ARGUMENTS,
             **TLS_ARGUMENTS,

@@ -1,0 +1,132 @@
+"""Runs of the playbook that pretend, that see one host only, or that are killed."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from typing import Any
+
+import pytest
+from tests.day2.pulse import beating
+from tests.day2.site import THREE, Site
+
+from halab.clients.http import client_context
+
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.destructive, pytest.mark.timeout(1800)]
+
+UNNOTICED_S = 2.0
+RENEW = ("-e", "certs_renew_before_days=824")
+"""Every certificate counts as due: they are made for 825 days."""
+CHANGES: dict[str, Any] = {
+    "etcd_quota_bytes": 1073741824,
+    "patroni_parameters": {"work_mem": "5MB"},
+    "haproxy_idle_timeout": "23h",
+    "redis_maxmemory": "200mb",
+}
+FILES = (
+    "sha256sum /etc/default/etcd /etc/patroni/config.yml /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf "
+    "/etc/hosts /etc/patroni/tls/* /etc/redis/tls/* /etc/etcd/tls/* /etc/haproxy/tls/*; "
+    "systemctl show --property=MainPID etcd patroni haproxy keepalived redis-server redis-sentinel"
+)
+
+
+def extra(changes: dict[str, Any]) -> tuple[str, ...]:
+    """Options of ansible-playbook that declare other parameters."""
+    return ("-e", json.dumps(changes))
+
+
+def served(site: Site) -> dict[str, set[str]]:
+    """Serial numbers of the certificates that the processes of each machine show; one when all agree."""
+    cluster = site.cluster()
+    context = client_context(cluster.tls)
+    found: dict[str, set[str]] = {}
+    for member in cluster.patroni.members:
+        address = member.host.address
+        ports = [2379, 2380, member.rest_port, 6379, 26379, 7000]
+        found[member.name] = {_serial(address, port, context) for port in ports}
+        found[member.name].add(_postgresql_serial(address, member.postgresql_port, context))
+    return found
+
+
+def _serial(address: str, port: int, context: ssl.SSLContext) -> str:
+    with (
+        socket.create_connection((address, port), 5) as plain,
+        context.wrap_socket(plain, server_hostname=address) as tls,
+    ):
+        return str((tls.getpeercert() or {}).get("serialNumber"))
+
+
+def _postgresql_serial(address: str, port: int, context: ssl.SSLContext) -> str:
+    with socket.create_connection((address, port), 5) as plain:
+        # SSLRequest of the PostgreSQL protocol: length and code.
+        plain.sendall(bytes.fromhex("0000000804d2162f"))
+        assert plain.recv(1) == b"S"
+        with context.wrap_socket(plain, server_hostname=address) as tls:
+            return str((tls.getpeercert() or {}).get("serialNumber"))
+
+
+def test_check_mode_tells_what_a_run_does(site: Site) -> None:
+    before = site.shell("machines", FILES.replace("sha256sum", "sha256sum 2>/dev/null || true; sha256sum"))
+    assert not any(site.provision("--check").counts.values())
+    promised = site.provision("--check", *extra(CHANGES))
+    assert site.shell("node1:node2:node3", FILES) == {name: before[name] for name in THREE}
+    done = site.provision(*extra(CHANGES))
+    handlers = {pair for pair in done.changed if "in force" in pair[0] or pair[0].startswith("halab.stack.")}
+    assert {host for _, host in promised.changed} == {host for _, host in done.changed}
+    missing = {pair for pair in done.changed if pair not in promised.changed}
+    assert not {pair for pair in missing if "configure" in pair[0] or "cluster" in pair[0]}, (missing, handlers)
+    assert not any(site.provision("--check", *extra(CHANGES)).counts.values())
+    site.provision()
+
+
+def test_a_run_on_one_host_leaves_the_others_as_they_are(site: Site) -> None:
+    one, *others = THREE
+    pattern = ":".join(others)
+    before = site.shell(pattern, FILES)
+    own = site.shell(one, "cat /etc/haproxy/haproxy.cfg /etc/patroni/config.yml /etc/default/etcd /etc/hosts")[one]
+    assert not any(site.provision("--limit", one).counts.values()), "one host alone is described otherwise"
+    done = site.provision("--limit", one, *extra({"haproxy_idle_timeout": "22h", "etcd_quota_bytes": 1073741824}))
+    assert {host for _, host in done.changed} == {one}
+    assert site.shell(pattern, FILES) == before
+    for address in (member.host.address for member in site.cluster().patroni.members):
+        assert own.count(address) >= 4, f"{one} has forgotten {address}"
+    site.play("verify")
+    assert {host for _, host in site.provision().changed} == {one}
+
+
+def test_certificates_are_renewed_unnoticed(site: Site, record_property: pytest.RecordProperty) -> None:
+    before = served(site)
+    with beating(site.cluster()) as pulses:
+        site.provision(*RENEW)
+    record_property("told", pulses.told())
+    after = served(site)
+    assert {name: len(serials) for name, serials in after.items()} == dict.fromkeys(THREE, 1), after
+    assert not any(after[name] & before[name] for name in THREE), "something still shows its old certificate"
+    assert max(pulse.outage_s for pulse in pulses.pulses) < UNNOTICED_S, pulses.told()
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "Issue certificates",
+        "etcd : service | Serve",
+        "Reload Patroni",
+        "haproxy : serve | Start",
+        "Reload HAProxy",
+        "redis : serve | Settings",
+        "Restart the replicas one at a time",
+    ],
+)
+def test_a_run_that_was_killed_is_completed_by_the_next(site: Site, instant: str) -> None:
+    before = served(site)
+    site.kill_at(instant, *RENEW)
+    # Not renewed again: what the killed run has made and placed is what shall be in force.
+    if instant == "Issue certificates":
+        site.provision(*RENEW)
+    else:
+        site.provision()
+    after = served(site)
+    assert {name: len(serials) for name, serials in after.items()} == dict.fromkeys(THREE, 1), after
+    assert not any(after[name] & before[name] for name in THREE), "something still shows its old certificate"
+    assert not any(site.provision().counts.values())
