@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-LIVE = tuple(Path(__file__).parent / folder for folder in ("faults", "foreign", "ha", "integration", "lab"))
+LIVE = tuple(
+    Path(__file__).parent / folder for folder in ("day2", "faults", "foreign", "ha", "integration", "lab", "molecule")
+)
 CONSENT = pytest.StashKey[str]()
 
 

@@ -1,0 +1,1 @@
+"""Scenarios of molecule, run one after the other on one set of machines."""

@@ -1,0 +1,1 @@
+"""While the faults act."""

@@ -1,0 +1,1 @@
+"""After they were healed."""
