@@ -13,8 +13,8 @@ from halab.waiting import eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.destructive, pytest.mark.timeout(1800)]
 
-UNNOTICED_S = 2.0
-"""Longest time without a write when nothing is restarted and nobody else leads."""
+UNNOTICED_S = 5.0
+"""Longest time between two writes when nothing is restarted and nobody else leads, on a busy host; none may fail."""
 MODES = {"off": (False, False, 0), "on": (True, False, 1), "strict": (True, True, 1), "quorum": ("quorum", False, 2)}
 """For each mode synchronous_mode and synchronous_mode_strict of Patroni, and the standbys that count of two."""
 
@@ -51,6 +51,7 @@ def test_synchronous_modes_follow_one_another(site: Site, record_property: pytes
             assert not site.provision(*asked).changed, mode
     record_property("told", pulses.told())
     assert timelines(site) == before, "a change of mode cost a failover"
+    assert not pulses["postgresql"].errors, pulses.told()
     assert pulses["postgresql"].outage_s < UNNOTICED_S, pulses.told()
 
 
@@ -75,6 +76,7 @@ def test_a_replica_comes_and_goes(site: Site, idle: tuple[str, ...], record_prop
     found = eventually(lambda: state(site)[1], within_s=60, what="three members", accept=lambda all_: len(all_) == 3)
     assert {one["name"] for one in found} == set(THREE)
     assert timelines(site) == before
+    assert not pulses["postgresql"].errors, pulses.told()
     assert pulses["postgresql"].outage_s < UNNOTICED_S, pulses.told()
     assert f"{member.host.address}/32" not in site.shell("node1", "cat /etc/patroni/config.yml")["node1"]
     assert site.shell(new, "systemctl is-active patroni || true; ls /etc/patroni")[new].split() == ["inactive"]

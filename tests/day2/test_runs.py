@@ -15,7 +15,8 @@ from halab.clients.http import client_context
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.destructive, pytest.mark.timeout(1800)]
 
-UNNOTICED_S = 2.0
+UNNOTICED_S = 5.0
+"""Longest time between two writes when nothing is restarted, on a busy host; none may fail."""
 RENEW = ("-e", "certs_renew_before_days=824")
 """Every certificate counts as due: they are made for 825 days."""
 CHANGES: dict[str, Any] = {
@@ -103,6 +104,7 @@ def test_certificates_are_renewed_unnoticed(site: Site, record_property: pytest.
     after = served(site)
     assert {name: len(serials) for name, serials in after.items()} == dict.fromkeys(THREE, 1), after
     assert not any(after[name] & before[name] for name in THREE), "something still shows its old certificate"
+    assert not any(pulse.errors for pulse in pulses.pulses), pulses.told()
     assert max(pulse.outage_s for pulse in pulses.pulses) < UNNOTICED_S, pulses.told()
 
 

@@ -12,8 +12,9 @@ description:
   - V(joined) is for a member whose data directory is empty. When the others serve, the member that it was, and dead
     members that are not declared, are removed from the cluster. It is then added, started, and waited for.
     When there has never been a cluster it does nothing, so that the member can begin one with the others.
+  - V(left) removes the member of this host, whether it runs or not.
   - V(exact) removes the members that are not declared, one at a time, when every declared one serves.
-    A leader among them hands over first.
+    A leader that is removed hands over first.
   - Nothing costs the cluster its quorum, since etcd refuses such steps and the module waits until it takes them.
 extends_documentation_fragment:
   - halab.stack.attributes
@@ -29,7 +30,7 @@ options:
   state:
     description: What shall be when the module ends.
     type: str
-    choices: [joined, exact]
+    choices: [joined, left, exact]
     required: true
   members:
     description: The declared members.
@@ -58,7 +59,7 @@ options:
     type: str
     required: true
   name:
-    description: Name of the member on this host. V(joined) needs it.
+    description: Name of the member on this host. V(joined) and V(left) need it.
     type: str
   environment_file:
     description:
@@ -123,7 +124,7 @@ from ansible_collections.halab.stack.plugins.module_utils.http import Client, Ht
 
 MEMBER = {"name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}
 ARGUMENTS: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["joined", "exact"], "required": True},
+    "state": {"type": "str", "choices": ["joined", "left", "exact"], "required": True},
     "members": {"type": "list", "elements": "dict", "required": True, "options": MEMBER},
     "client_port": {"type": "int", "default": 2379},
     "peer_port": {"type": "int", "default": 2380},
@@ -185,6 +186,19 @@ class Cluster:
                 lambda: root.call("/v3/cluster/member/add", {"peerURLs": [url]}),
             )
         self._do(f"start {mine['name']}", lambda: self._start(root, mine))
+
+    def leave(self) -> None:
+        """Take the member of this host out. Raises EtcdError."""
+        params = self.params
+        mine = next(one for one in params["members"] if one["name"] == params["name"])
+        others = [self.member(one["address"]) for one in params["members"] if one != mine]
+        entry = etcd_membership.serving(others, within_s=self._within_s)
+        root = entry.as_root(params["root_password"]) or entry
+        url = self._url(mine["address"], "peer_port")
+        for peer in etcd_membership.peers(root):
+            if url in peer.peer_urls:
+                self._hand_over(root, peer)
+                self._remove(root, peer)
 
     def let_go(self) -> None:
         """Remove the members that are not declared. Raises EtcdError."""
@@ -248,10 +262,7 @@ def run(module: AnsibleModule, client: Client) -> Sequence[str]:
     """Do what the module is for and return what was done."""
     cluster = Cluster(module, client)
     try:
-        if module.params["state"] == "joined":
-            cluster.join()
-        else:
-            cluster.let_go()
+        {"joined": cluster.join, "left": cluster.leave, "exact": cluster.let_go}[module.params["state"]]()
     except EtcdUnavailableError as error:
         module.fail_json(
             msg=f"etcd did not do it within {module.params['within_s']:g} s: {error}", actions=cluster.actions
@@ -265,12 +276,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
-        required_if=[("state", "joined", ("name", "environment_file"))],
+        required_if=[("state", "joined", ("name", "environment_file")), ("state", "left", ("name",))],
         supports_check_mode=True,
     )
-    if module.params["state"] == "joined" and module.params["name"] not in [
-        one["name"] for one in module.params["members"]
-    ]:
+    names = [one["name"] for one in module.params["members"]]
+    if module.params["state"] != "exact" and module.params["name"] not in names:
         module.fail_json(msg=f"name is {module.params['name']}, which is none of members")
     files = {name: module.params[name] for name in ("ca_file", "cert_file", "key_file")}
     try:
