@@ -1,0 +1,1 @@
+"""Role etcd, a member that lost its disk."""

@@ -1,0 +1,1 @@
+"""Role haproxy, one balancer."""

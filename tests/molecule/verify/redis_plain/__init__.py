@@ -1,0 +1,1 @@
+"""Role redis, no Sentinels."""
