@@ -24,17 +24,20 @@ def superuser_target(cluster: Cluster, member: PatroniMember, *, application: st
         ca_file=cluster.tls.ca_file,
         sslmode=cluster.patroni.sslmode,
         application=application,
+        database=cluster.patroni.database,
     )
 
 
 def leader_connection(cluster: Cluster, *, application: str) -> tuple[PatroniMember, Connection]:
     """A superuser's connection to the leader: of two servers that accept writes, the one on the newer timeline.
 
+    With Citus it is the coordinator's.
+
     The caller closes it. Raises NoLeader, which says what each member answered.
     """
     found: list[tuple[int, PatroniMember, Connection]] = []
     answers: list[str] = []
-    for member in cluster.patroni.members:
+    for member in cluster.patroni.entry:
         connection = Connection(superuser_target(cluster, member, application=application))
         try:
             [(timeline,)] = connection.run(_TIMELINE_IF_PRIMARY, within_s=LOOK_WITHIN_S)

@@ -24,10 +24,14 @@ from halab.waiting import Deadline
 # The transaction is visible but may be lost: PostgreSQL says so with a warning, and the commit succeeds.
 # https://patroni.readthedocs.io/en/latest/replication_modes.html
 SYNC_WAIT_CANCELLED = "canceling wait for synchronous replication"
+# Citus has committed, but could not tell every worker; it will, when it recovers prepared transactions.
+# https://github.com/citusdata/citus/blob/main/src/backend/distributed/transaction/remote_transaction.c
+COMMIT_UNFINISHED = "failed to commit transaction on"
 READ_ONLY_TRANSACTION = "25006"
 # SQLSTATEs of pg_current_wal_lsn(), of BEGIN READ WRITE and of SERIALIZABLE on a standby; other errors have them too.
 IN_RECOVERY = ("55000", "0A000")
 STANDBY_WORDS = ("recovery", "hot standby")
+_DOUBTS = {SYNC_WAIT_CANCELLED: "sync-wait-cancelled", COMMIT_UNFINISHED: "commit-unfinished"}
 UNKNOWN_CLASSES = ("57", "08")
 UNKNOWN_SEVERITIES = ("FATAL", "PANIC")
 IDLE_S = 0.02
@@ -236,8 +240,9 @@ class Connection:
         if self._guard.end():
             self.close()  # answered at the last moment, and cut off just after it
         for notice in connection.notices:
-            if SYNC_WAIT_CANCELLED in notice:
-                raise OperationFailed("info", "sync-wait-cancelled", _first_line(notice), reached=True)
+            for words, name in _DOUBTS.items():
+                if words in notice:
+                    raise OperationFailed("info", name, _first_line(notice), reached=True)
         return rows
 
 

@@ -5,6 +5,7 @@
 
 from halab.inventory.loading import load
 from halab.inventory.model import (
+    COORDINATOR,
     Cluster,
     EtcdCluster,
     EtcdMember,
@@ -19,6 +20,7 @@ from halab.inventory.model import (
 from halab.inventory.source import InventoryError, repository
 
 __all__ = [
+    "COORDINATOR",
     "Cluster",
     "EtcdCluster",
     "EtcdMember",

@@ -7,6 +7,7 @@ import ipaddress
 from pathlib import Path
 
 from halab.inventory.model import (
+    COORDINATOR,
     Cluster,
     EtcdCluster,
     EtcdMember,
@@ -177,6 +178,7 @@ def _check_files(cluster: Cluster, parameters: Parameters) -> None:
 
 def _patroni(hosts: list[Host], parameters: Parameters) -> PatroniCluster:
     names = [host.name for host in hosts]
+    groups = _citus_groups(names, parameters)
     return PatroniCluster(
         scope=parameters.text(names, "patroni_scope"),
         namespace=parameters.text(names, "patroni_namespace"),
@@ -187,6 +189,7 @@ def _patroni(hosts: list[Host], parameters: Parameters) -> PatroniCluster:
                 rest_port=parameters.port(host.name, "patroni_rest_port"),
                 rest_tls=parameters.flag([host.name], "patroni_rest_tls"),
                 alias=parameters.name(host.name, "patroni_name"),
+                group=groups.get(host.name),
             )
             for host in hosts
         ),
@@ -197,7 +200,25 @@ def _patroni(hosts: list[Host], parameters: Parameters) -> PatroniCluster:
         rest_user=parameters.text(names, "patroni_rest_user"),
         rest_password=parameters.secret(names, "patroni_rest_password"),
         sslmode=parameters.choice(names, "patroni_postgresql_sslmode", SSL_MODES, default="verify-full"),
+        database=parameters.text(names, "patroni_citus_database") if groups else "postgres",
     )
+
+
+def _citus_groups(names: list[str], parameters: Parameters) -> dict[str, int]:
+    """The group of each host; empty without Citus."""
+    given = {name: parameters.text([name], "patroni_group", default="") for name in names}
+    if not any(given.values()):
+        return {}
+    lacking = [name for name, group in given.items() if not group]
+    if lacking:
+        fix = "Give every host of group patroni the number of its Citus group, 0 for the coordinator, or none of them."
+        parameters.refuse("patroni_group", None, f"is not set for {', '.join(lacking)}", fix)
+        return {}
+    groups = {name: parameters.number([name], "patroni_group", smallest=0, largest=999_999_999) for name in names}
+    if COORDINATOR not in groups.values() and not parameters.refused("patroni_group"):
+        shown = ", ".join(sorted(set(given.values())))
+        parameters.refuse("patroni_group", shown, "lacks the coordinator", "Set it to 0 for the coordinator's hosts.")
+    return groups
 
 
 def _etcd(hosts: list[Host], parameters: Parameters) -> EtcdCluster:

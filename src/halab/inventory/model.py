@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Final
+
+COORDINATOR: Final = 0
+"""The group of Citus that clients talk to."""
 
 _DOCUMENTATION = tuple(map(ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")))
 
@@ -33,13 +37,17 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class PatroniMember:
-    """One PostgreSQL server and the Patroni that manages it, which calls it `alias` (empty: as the inventory does)."""
+    """One PostgreSQL server and the Patroni that manages it, which calls it `alias` (empty: as the inventory does).
+
+    `group` is its number with Citus, None without.
+    """
 
     host: Host
     postgresql_port: int
     rest_port: int
     rest_tls: bool = True
     alias: str = ""
+    group: int | None = None
 
     @property
     def name(self) -> str:
@@ -48,7 +56,10 @@ class PatroniMember:
 
 @dataclass(frozen=True, slots=True)
 class PatroniCluster:
-    """Servers that replicate from one leader. `synchronous_mode` is off, on, strict or quorum; `sslmode` is libpq's."""
+    """Servers that replicate from one leader, or with Citus from one in each group.
+
+    `synchronous_mode` is off, on, strict or quorum; `sslmode` is libpq's; `database` is the one that clients use.
+    """
 
     scope: str
     namespace: str
@@ -60,10 +71,25 @@ class PatroniCluster:
     superuser_password: str = field(repr=False)
     rest_password: str = field(repr=False)
     sslmode: str = "verify-full"
+    database: str = "postgres"
 
     def host_of(self, name: str) -> str:
         """The host of the member that Patroni calls so; the name itself when it is nobody's."""
         return next((member.name for member in self.members if (member.alias or member.name) == name), name)
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Numbers of the groups of Citus, sorted; empty without Citus."""
+        return tuple(sorted({member.group for member in self.members if member.group is not None}))
+
+    @property
+    def entry(self) -> tuple[PatroniMember, ...]:
+        """Members of which one leads whom clients talk to: those of the coordinator, without Citus all."""
+        return self.of_group(COORDINATOR).members if self.groups else self.members
+
+    def of_group(self, group: int) -> PatroniCluster:
+        """The members of one group of Citus alone, which replicate from one leader."""
+        return replace(self, members=tuple(member for member in self.members if member.group == group))
 
     def member(self, name: str) -> PatroniMember:
         """Raises KeyError when no member has this name."""

@@ -1,4 +1,9 @@
-"""Bank: transfers between accounts in transactions of two updates, and reads of all balances at once."""
+"""Bank: transfers between accounts in transactions of two updates, and reads of all balances at once.
+
+With Citus the accounts can be distributed: most transfers are then transactions of two servers, prepared on both. Its
+servers have no common snapshot, so that a read may see a transfer on one and not yet on the other; the checker knows
+which can have been under way. After the load nothing may be left prepared when the money is counted.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from halab.workloads.routes import WHO, WRITE, SqlActor
 
 TRANSFER: Final = "transfer"
 READ: Final = "read"
+DISTRIBUTED: Final = "distributed"
 LARGEST: Final = 5
 SHARE_OF_READS: Final = 0.3
 
@@ -24,7 +30,8 @@ class Bank(SqlActor):
         self._chance = setting.chance("bank")
         self._accounts = range(setting.parameters["accounts"])
         table = f"{setting.suite.name}.accounts"
-        self._update = _UPDATE.format(table=table, who=WHO)
+        self.distributed = setting.parameters["placement"] == DISTRIBUTED
+        self._update = (_UPDATE_OF_SHARD if self.distributed else _UPDATE).format(table=table, who=WHO)
         self._balances = _BALANCES.format(table=table, who=WHO)
         self._begin = f"BEGIN ISOLATION LEVEL {setting.parameters['isolation']}"
 
@@ -45,6 +52,8 @@ class Bank(SqlActor):
                 [(*who, balance)] = execute(self._update, (amount, account))
                 if balance < 0:
                     raise OperationFailed("fail", "insufficient", f"account {account} has too little", reached=True)
+            if self.distributed:
+                [[*who]] = execute(f"SELECT {WHO}")
         return self.answered(asked, tuple(who))
 
     def _read(self) -> Answer:
@@ -56,17 +65,31 @@ class FinalRead(Once, Bank):
     """Counts the money once."""
 
     def call(self, call: Call) -> Answer:  # noqa: ARG002 (there is one)
+        if self.distributed:
+            [(prepared,)] = self.connection.run(_PREPARED, within_s=OPERATION_WITHIN_S)
+            if prepared:
+                raise OperationFailed("fail", "prepared", f"{prepared} transactions are still prepared", reached=True)
         return self._read()
 
 
 _UPDATE: Final = "UPDATE {table} SET balance = balance + %s WHERE id = %s RETURNING {who}, balance"
-_BALANCES: Final = "SELECT {who}, (SELECT json_agg(json_build_array(id, balance) ORDER BY id) FROM {table})"
+# What a shard returns must not depend on where it is computed: the coordinator is asked who it is on its own.
+_UPDATE_OF_SHARD: Final = "UPDATE {table} SET balance = balance + %s WHERE id = %s RETURNING balance"
+_PREPARED: Final = """
+    SELECT coalesce(sum(result::int), 0) FROM run_command_on_all_nodes('SELECT count(*) FROM pg_prepared_xacts')
+"""
+_BALANCES: Final = """
+    WITH found AS MATERIALIZED (SELECT id, balance FROM {table})
+    SELECT {who}, (SELECT json_agg(json_build_array(id, balance) ORDER BY id) FROM found)
+"""
 
 
 def _tables(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     last, opening = parameters["accounts"] - 1, parameters["opening"]
+    shards = f"SELECT create_distributed_table('{{name}}.accounts', 'id', shard_count := {parameters['shards']})"
     return (
         "CREATE TABLE {name}.accounts (id int PRIMARY KEY, balance bigint NOT NULL)",
+        *([shards] if parameters["placement"] == DISTRIBUTED else []),
         f"INSERT INTO {{name}}.accounts SELECT id, {opening} FROM generate_series(0, {last}) AS id",  # noqa: S608
     )
 
@@ -88,5 +111,11 @@ WORKLOAD: Final = Workload(
             default="read committed",
             choices=("read committed", "repeatable read", "serializable"),
         ),
+        "placement": Parameter(
+            words="of accounts: on one server, or over the workers of Citus",
+            default="local",
+            choices=("local", DISTRIBUTED),
+        ),
+        "shards": Parameter(words="how many shards distributed accounts have", default=8, smallest=1, largest=1000),
     },
 )

@@ -1,7 +1,7 @@
 """By which way clients reach PostgreSQL.
 
-`write` and `read` are the balancers' ports, `direct` goes to one server for each client whatever its role is, and
-`multi_host` leaves it to libpq to find the one that accepts writes.
+`write` and `read` are the balancers' ports, which lead to the coordinator with Citus, `direct` goes to one server for
+each client whatever its role is, and `multi_host` leaves it to libpq to find the one that accepts writes.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def targets(setting: Setting) -> list[Target]:
     if setting.route in ("write", "read"):
         points = [(address, _port(cluster, setting.route)) for address in _haproxy(cluster).entry_points]
     else:
-        points = [(member.host.address, member.postgresql_port) for member in cluster.patroni.members]
+        points = [(member.host.address, member.postgresql_port) for member in cluster.patroni.entry]
         if setting.route == "multi_host":
             session, others = "read-write", True
     number %= len(points)
@@ -87,6 +87,7 @@ def targets(setting: Setting) -> list[Target]:
             ca_file=cluster.tls.ca_file,
             sslmode=cluster.patroni.sslmode,
             application=setting.suite.application,
+            database=cluster.patroni.database,
             session=session,
             others=tuple(points[at + 1 :] + points[:at]) if others else (),
         )

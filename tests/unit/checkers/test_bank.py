@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from halab.checkers import bank
@@ -58,6 +60,16 @@ FINAL = read(4, 6, 14, f="final")
 def test_verdict_and_witness(status, witness, parts):
     verdict = bank.check(history(*parts), CONTEXT)
     assert (verdict.status, witness in verdict.witness) == (status, True), verdict.witness
+
+
+def test_with_citus_a_read_may_be_off_by_what_is_under_way_but_the_last_may_not():
+    planned = replace(CONTEXT.workloads["bank"], parameters={"accounts": 2, "opening": 10, "placement": "distributed"})
+    context = replace(CONTEXT, workloads={"bank": planned})
+    half = transfer(1, 4, outcome="info"), transfer(2, 1), read(3, 6, 11)
+    verdict = bank.check(history(*half, read(4, 5, 15, f="final")), context)
+    assert verdict.status is Status.VALID, verdict.witness
+    assert bank.check(history(*half, read(4, 5, 11, f="final")), context).status is Status.INVALID
+    assert bank.check(history(*half, read(4, 5, 15, f="final")), CONTEXT).status is Status.INVALID
 
 
 def test_without_the_workload_nothing_is_known():

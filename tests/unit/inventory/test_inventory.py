@@ -260,3 +260,33 @@ def test_the_inventories_of_the_repository_can_be_read_before_anything_exists(na
     assert cluster.owned
     assert cluster.haproxy is not None
     assert len(cluster.haproxy.entry_points) == 1
+
+
+def with_groups(document, groups: dict[str, object]) -> dict[str, Any]:
+    for host, group in groups.items():
+        document["all"]["hosts"][host]["patroni_group"] = group
+    return document
+
+
+def test_without_citus_there_is_one_group_that_all_clients_use(document, tmp_path):
+    patroni = inventory.load(written(document, tmp_path)).patroni
+    assert (patroni.groups, patroni.database, patroni.entry) == ((), "postgres", patroni.members)
+
+
+def test_the_groups_of_citus(document, tmp_path):
+    patroni = inventory.load(written(with_groups(document, {"node1": 0, "node2": "1", "node3": 1}), tmp_path)).patroni
+    assert (patroni.groups, patroni.database) == ((0, 1), "citus")
+    assert [member.name for member in patroni.entry] == ["node1"]
+    assert [member.name for member in patroni.of_group(1).members] == ["node2", "node3"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ({"node1": 0, "node2": 1}, "is not set for node3"),
+        ({"node1": 1, "node2": 1, "node3": 2}, "lacks the coordinator"),
+        ({"node1": 0, "node2": 1, "node3": "two"}, "patroni_group = two: is not a whole number"),
+    ],
+)
+def test_groups_that_make_no_sense_are_refused(document, tmp_path, groups, words):
+    assert words in refused(with_groups(document, groups), tmp_path)

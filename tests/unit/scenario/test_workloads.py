@@ -21,7 +21,9 @@ def parsed(workloads: Any, *, of: Any = None, **more: Any) -> scenario.Scenario:
 def test_what_is_not_given_is_the_workloads_own() -> None:
     [load] = parsed({"bank": {}}).workloads
     assert (load.clients, load.rate, load.route) == (4, 10, "write")
-    assert load.parameters == {"accounts": 8, "opening": 100, "isolation": "read committed"}
+    assert load.parameters == {
+        "accounts": 8, "opening": 100, "isolation": "read committed", "placement": "local", "shards": 8,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
