@@ -125,6 +125,8 @@ def play(site: Site, playbook: str, progress: Progress, extra_vars: Mapping[str,
 def tell(progress: Progress, event: TaskEvent) -> None:
     if event.kind == "task":
         progress.step(event.task)
+    for note in event.result.get("notes", ()) if event.kind == "ok" else ():
+        progress.note(str(note))
 
 
 def up(site: Site, progress: Progress) -> None:

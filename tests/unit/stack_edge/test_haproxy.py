@@ -118,6 +118,7 @@ class Balancer:
             "node_path": "/node",
             "write_backend": "postgresql_write",
             "read_backend": "postgresql_read",
+            "workers_backend": "postgresql_workers",
             "names": {},
             **changes,
         }

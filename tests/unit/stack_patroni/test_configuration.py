@@ -76,6 +76,30 @@ def test_nobody_comes_in_without_tls_and_scram_but_by_the_local_socket() -> None
     assert not [line for line in lines if line[1] == "replication" and line[0] != "local" and "/32" not in line[3]]
 
 
+NODES = [*CLUSTER["patroni_members"], {"name": "worker-1", "address": "10.0.0.5"}]
+
+
+def test_servers_of_citus_let_each_other_in_by_certificates_of_nodes_alone() -> None:
+    written = config(patroni_group=0, patroni_nodes=NODES, patroni_citus_database="shop")
+    assert written["citus"] == {"group": 0, "database": "shop"}
+    lines = written["postgresql"]["pg_hba"]
+    nodes = [f"hostssl all all {node['address']}/32 cert clientname=DN map=nodes" for node in NODES]
+    assert [line for line in lines if "map=nodes" in line] == nodes
+    # The first line that fits decides, so those of nodes come before those of passwords.
+    assert lines.index(nodes[-1]) < lines.index("hostssl all all samenet scram-sha-256")
+    assert "local all all peer map=halab" in lines
+    assert written["postgresql"]["pg_ident"][-1] == r'nodes "/^OU=(pg1|pg2|worker\-1),O=halab$" all'
+    declared = written["bootstrap"]["dcs"]["postgresql"]["parameters"]
+    assert (declared["wal_level"], declared["max_prepared_transactions"]) == ("logical", 200)
+    conninfo = dict(word.split("=", 1) for word in declared["citus.node_conninfo"].split())
+    assert conninfo["sslmode"] == "verify-full"
+    assert {"sslrootcert", "sslcert", "sslkey"} <= conninfo.keys()
+
+
+def test_without_a_group_nothing_is_said_of_citus() -> None:
+    assert "citus" not in rendered("config.yml.j2").lower()
+
+
 def test_passwords_survive_any_character() -> None:
     written = config(patroni_superuser_password=AWKWARD, patroni_rest_password=AWKWARD, patroni_etcd_password=AWKWARD)
     assert written["postgresql"]["authentication"]["superuser"]["password"] == AWKWARD
@@ -135,8 +159,11 @@ def test_the_module_reads_from_the_file_what_a_member_is() -> None:
         "scope": "second",
         "namespace": "/service/",
         "name": "pg1",
+        "group": "",
         "data_dir": "/srv/data/postgresql/17/second",
     }
+    assert identity(rendered("config.yml.j2", patroni_group=0))["group"] == "0"
+    assert identity("") == {}
 
 
 @pytest.mark.parametrize(
@@ -145,6 +172,8 @@ def test_the_module_reads_from_the_file_what_a_member_is() -> None:
         ({"patroni_name": "pg9"}, "patroni_name is pg9, which is none of patroni_members (pg1, pg2)"),
         ({"patroni_address": "pg1.example.com"}, "patroni_address is 'pg1.example.com'"),
         ({"patroni_etcd_hosts": []}, "patroni_etcd_hosts is empty"),
+        ({"patroni_group": "first"}, "patroni_group is 'first'"),
+        ({"patroni_nodes": [{"name": "pg1", "address": "10.0.0.1"}]}, "patroni_nodes (pg1) lacks"),
         ({"patroni_members": [*CLUSTER["patroni_members"], {"name": "pg3", "address": "10.0.0.2"}]}, "twice"),
         ({"patroni_timing": {"ttl": 20, "loop_wait": 10, "retry_timeout": 10}}, "patroni_timing.ttl is 20"),
     ],

@@ -12,6 +12,8 @@ from ansible_collections.halab.stack.plugins.module_utils import facts, health
 OPTIONS = {
     "etcd": {"type": "dict"},
     "patroni": {"type": "dict"},
+    "workers": {"type": "list", "elements": "dict", "default": []},
+    "citus": {"type": "dict", "default": {}},
     "haproxy": {"type": "dict"},
     "redis": {"type": "dict"},
     "synchronous_mode": {"type": "str", "choices": ["off", "on", "strict", "quorum"], "default": "quorum"},
@@ -36,8 +38,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             problems += [*health.etcd_problems(seen), *facts.etcd_advice(seen)]
         if patroni:
             problems += [*health.patroni_problems(patroni, options["synchronous_mode"]), *facts.patroni_advice(patroni)]
+        workers = {str(seen["item"]["group"]): seen for seen in options["workers"]}
+        for group, seen in workers.items():
+            found = health.patroni_problems(seen, options["synchronous_mode"])
+            problems += [f"group {group}: {problem}" for problem in found]
+        if patroni and workers:
+            problems += health.citus_problems(options["citus"], {"0": patroni, **workers})
         if seen := _looked(options["haproxy"]):
-            problems += [*health.haproxy_problems(seen, patroni, options["address"]), *facts.haproxy_advice(seen)]
+            found = health.haproxy_problems(seen, patroni, options["address"], list(workers.values()))
+            problems += [*found, *facts.haproxy_advice(seen)]
         if seen := _looked(options["redis"]):
             problems += [*health.redis_problems(seen), *facts.redis_advice(seen)]
         result.update(changed=False, healthy=not problems, problems=problems)

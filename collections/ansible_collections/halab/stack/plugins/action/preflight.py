@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.halab.stack.plugins.module_utils import preflight_citus
 from ansible_collections.halab.stack.plugins.module_utils.preflight import (
     COMPONENTS,
     PASSWORDS,
@@ -43,7 +44,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         description = self._describe(variables, arguments["required_groups"], problems)
         problems += [*examples(description), *check(description)]
         problems += _unusable_state_dir(description)
+        found, notes, warnings = preflight_citus.check(description)
+        problems += found
         result["changed"] = False
+        result["notes"] = notes + warnings
+        if warnings:
+            result["warnings"] = warnings
         result["problems"] = [{"key": item.key, "value": item.value, "fix": item.fix} for item in problems]
         if problems:
             lines = "".join(f"\n  {problem}" for problem in problems)
@@ -58,7 +64,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         for name in dict.fromkeys(name for members in groups.values() for name in members):
             values = variables["hostvars"][name]
             mine = [group for group, members in groups.items() if name in members]
-            settings = {key: value for group in mine for key, value in self._defaults(group).items()}
+            roles = [*mine, *(["citus"] if "patroni" in mine else [])]
+            settings = {key: value for role in roles for key, value in self._defaults(role).items()}
             settings.update((key, _read(values, key, problems)) for key in _keys(mine) if key in values)
             address = _read(values, "ansible_host", problems)
             port = _read(values, "ansible_port", problems)
@@ -76,6 +83,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
 def _keys(groups: list[str]) -> Iterator[str]:
     yield from SETTINGS
+    yield from preflight_citus.SETTINGS
     for group in groups:
         yield from PORTS.get(group, ())
         yield from PASSWORDS.get(group, ())

@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.halab.stack.plugins.module_utils import citus_nodes
 
 LAG_BELOW_BYTES = 16 * 1024 * 1024
 SYNCHRONOUS = ("on", "strict", "quorum")
+# Citus looks for prepared transactions to end once a minute (citus.recover_2pc_interval).
+PREPARED_BELOW_S = 120
+# Patroni holds a group's sessions back for as long as a change of leader takes.
+HELD_BELOW_S = 60
 
 Seen = Mapping[str, Any]
 
@@ -24,7 +31,10 @@ def etcd_problems(seen: Seen) -> Iterator[str]:
 
 
 def patroni_problems(seen: Seen, synchronous_mode: str) -> Iterator[str]:
-    """One leader that runs, every other member streaming from it on its timeline, and counted on as declared."""
+    """One leader that runs, every other member streaming from it on its timeline, and counted on as declared.
+
+    `seen` is one group of Citus at a time.
+    """
     members = seen["members"]
     for member in members:
         yield from _member_problems(member)
@@ -64,8 +74,42 @@ def _synchronous_problems(seen: Seen, synchronous_mode: str) -> Iterator[str]:
         yield f"patroni: the quorum counts on {', '.join(standbys)} only"
 
 
-def haproxy_problems(seen: Seen, patroni: Seen | None, address: str) -> Iterator[str]:
-    """Every balancer serves, routes writes to the leader and reads to replicas, and one holds the shared address."""
+def citus_problems(servers: Mapping[str, Seen], groups: Mapping[str, Seen]) -> Iterator[str]:
+    """Every server has the same metadata, which names the leader of each group; no transaction is left half-done.
+
+    `servers` is what each server says by host, `groups` what Patroni says by the group's number.
+    """
+    leaders = {group: _leader_address(seen) for group, seen in groups.items()}
+    for host, seen in servers.items():
+        name = f"citus {host}"
+        # Facts of a host that does not answer have no more in them than that.
+        if not seen.get("reachable"):
+            yield f"{name}: {seen.get('error') or seen.get('msg') or 'does not answer'}"
+            continue
+        if not seen["version"]:
+            yield f"{name}: the database has no extension citus"
+            continue
+        for problem in citus_nodes.problems(seen["nodes"], leaders):
+            yield f"{name}: {problem}"
+        old = [item["gid"] for item in seen["prepared"] if item["age_s"] > PREPARED_BELOW_S]
+        if old:
+            yield f"{name}: prepared transaction(s) {', '.join(old)} wait for more than {PREPARED_BELOW_S} s to be ended"
+        if seen["held_s"] > HELD_BELOW_S:
+            yield f"{name}: an open transaction of Patroni has held pg_dist_node for {seen['held_s']} s"
+
+
+def _leader_address(seen: Seen) -> str | None:
+    for member in seen["members"]:
+        if member["role"] == "leader":
+            return urlsplit(member["endpoint"]).hostname
+    return None
+
+
+def haproxy_problems(seen: Seen, patroni: Seen | None, address: str, workers: Sequence[Seen] = ()) -> Iterator[str]:
+    """Every balancer serves, routes writes to the leader and reads to replicas, and one holds the shared address.
+
+    With `workers`, what Patroni says of each group of workers, sessions for workers go to their leaders.
+    """
     for balancer in seen["balancers"]:
         name = f"haproxy {balancer['name']}"
         if not balancer["reachable"]:
@@ -76,6 +120,10 @@ def haproxy_problems(seen: Seen, patroni: Seen | None, address: str) -> Iterator
             replicas = {member["name"] for member in patroni["members"] if member["state"] == "streaming"}
             if replicas and set(balancer["read"]) != replicas:
                 yield f"{name}: routes reads to {sorted(balancer['read']) or 'nobody'}, replicas are {sorted(replicas)}"
+        leaders = sorted(group["leader"] for group in workers if group["leader"])
+        if balancer["reachable"] and workers and sorted(balancer["workers"]) != leaders:
+            found = sorted(balancer["workers"]) or "nobody"
+            yield f"{name}: routes sessions for workers to {found}, their leaders are {leaders}"
     if address and seen["holder"]["error"]:
         yield f"haproxy: nobody answers at the shared address {address}: {seen['holder']['error']}"
 

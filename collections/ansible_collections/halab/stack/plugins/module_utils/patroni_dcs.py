@@ -23,7 +23,7 @@ from ansible_collections.halab.stack.plugins.module_utils.patroni_api import Pat
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The keys of one scope: who initialized it, and the hosts of its members by name."""
+    """The keys of one cluster: who initialized it, and the hosts of its members by name."""
 
     initialized: bool
     identifier: str
@@ -32,7 +32,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Dcs:
-    """Reads the keys of one scope through whichever etcd member answers."""
+    """Reads, and in the end removes, the keys of one cluster through whichever etcd member answers."""
 
     members: tuple[Member, ...]
     username: str
@@ -48,30 +48,49 @@ class Dcs:
             raise PatroniError(str(error)) from error
         members = tuple(Member(client, url, parameters["deadline_s"]) for url in parameters["etcd_endpoints"])
         prefix = f"/{parameters['namespace'].strip('/')}/{parameters['scope']}/"
+        # With Citus every group of the scope is a cluster with keys of its own.
+        prefix += f"{parameters['group']}/" if parameters.get("group") else ""
         return cls(members, parameters["etcd_username"], parameters["etcd_password"], prefix)
 
     def read(self, *, within_s: float) -> State:
         """Return the keys as a quorum of etcd knows them. Raises PatroniError when etcd refuses, or stays silent."""
-        try:
-            keys = eventually(self._keys, within_s=within_s)
-        except EtcdError as error:
-            raise PatroniError(f"cannot read {self.prefix} in etcd as {self.username}: {error}") from error
-        return parse(keys, self.prefix)
+        return parse(self._keys(within_s=within_s), self.prefix)
 
-    def _keys(self) -> dict[str, str]:
-        last: EtcdUnavailableError | None = None
-        for member in self.members:
-            try:
-                return self._range(member.login(self.username, self.password))
-            except EtcdUnavailableError as error:
-                last = error
-        raise last or EtcdUnavailableError("no etcd member is declared")
+    def empty(self, *, within_s: float) -> bool:
+        """Return whether the cluster has no key. Raises PatroniError."""
+        return not self._keys(within_s=within_s)
 
-    def _range(self, member: Member) -> dict[str, str]:
-        key = self.prefix.encode()
-        end = key[:-1] + bytes([key[-1] + 1])
-        answer = member.call("/v3/kv/range", {"key": _encoded(key), "range_end": _encoded(end)})
+    def alive(self, *, within_s: float) -> str:
+        """Return which keys say that a Patroni of the cluster runs, empty when none does. Raises PatroniError."""
+        below = [key.removeprefix(self.prefix) for key in self._keys(within_s=within_s)]
+        return ", ".join(sorted(key for key in below if key == "leader" or key.startswith("members/")))
+
+    def remove(self, *, within_s: float) -> None:
+        """Remove every key of the cluster. Raises PatroniError."""
+        self._call("/v3/kv/deleterange", within_s=within_s)
+
+    def _keys(self, *, within_s: float) -> dict[str, str]:
+        answer = self._call("/v3/kv/range", within_s=within_s)
         return {_decoded(pair["key"]): _decoded(pair.get("value", "")) for pair in answer.get("kvs", ())}
+
+    def _call(self, path: str, *, within_s: float) -> dict[str, Any]:
+        """Call one function of etcd on all keys below the prefix."""
+        key = self.prefix.encode()
+        below = {"key": _encoded(key), "range_end": _encoded(key[:-1] + bytes([key[-1] + 1]))}
+
+        def attempt() -> dict[str, Any]:
+            last: EtcdUnavailableError | None = None
+            for member in self.members:
+                try:
+                    return member.login(self.username, self.password).call(path, below)
+                except EtcdUnavailableError as error:
+                    last = error
+            raise last or EtcdUnavailableError("no etcd member is declared")
+
+        try:
+            return eventually(attempt, within_s=within_s)
+        except EtcdError as error:
+            raise PatroniError(f"{path} of {self.prefix} in etcd as {self.username}: {error}") from error
 
 
 def parse(keys: Mapping[str, str], prefix: str) -> State:

@@ -40,15 +40,17 @@ def refuse_another(parameters: Mapping[str, Any]) -> None:
         declared = parameters["data_directory" if key == "data_dir" else key]
         if declared.rstrip("/") != value.rstrip("/"):
             raise PatroniError(
-                f"patroni_{key} = {declared}: this host is a member with {key} {value}, and that cannot be changed in "
-                f"place (a new major version of PostgreSQL needs an upgrade); set it back, or remove the member first"
+                f"patroni_{key} = {declared or 'empty'}: this host is a member with {key} {value or 'none'}, and that "
+                f"cannot be changed in place (a new major version of PostgreSQL needs an upgrade); set it back, or remove the member first"
             )
 
 
 def identity(text: str) -> dict[str, str]:
     """Return what makes a member this one, from the text of the file that the role writes."""
-    found = re.findall(r"^ *(name|scope|namespace|data_dir): (\S+)$", text, re.MULTILINE)
-    return {key: value.strip("\"'") for key, value in found}
+    found = re.findall(r"^ *(name|scope|namespace|group|data_dir): (\S+)$", text, re.MULTILINE)
+    known = {key: value.strip("\"'") for key, value in found}
+    # A cluster without Citus has no group, which is as lasting as a number.
+    return {"group": "", **known} if known else {}
 
 
 class Member:
@@ -78,7 +80,10 @@ class Member:
         return _outcome(status, changed=changed, formed=formed)
 
     def reload(self) -> dict[str, Any]:
-        """Make Patroni read its files and wait until it has. Raises PatroniError."""
+        """Make Patroni read its files and wait until it has, where it runs. Raises PatroniError."""
+        if self._unit("is-active") != "active":
+            # One that is started later reads them then.
+            return _outcome(Status(self.parameters["endpoint"], "does not run"), changed=False, formed=False)
         if not self.check_mode:
             self._systemctl("reload")
             self.api.await_loop([self.parameters["endpoint"]], within_s=self._left())

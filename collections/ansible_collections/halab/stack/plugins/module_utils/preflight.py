@@ -19,7 +19,7 @@ POSTGRESQL_VERSIONS: t.Final = (16, 17, 18)
 PORTS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "etcd": ("etcd_client_port", "etcd_peer_port"),
     "patroni": ("patroni_postgresql_port", "patroni_rest_port"),
-    "haproxy": ("haproxy_write_port", "haproxy_read_port", "haproxy_stats_port"),
+    "haproxy": ("haproxy_write_port", "haproxy_read_port", "haproxy_workers_port", "haproxy_stats_port"),
     "redis": ("redis_port", "redis_sentinel_port"),
 }
 PASSWORDS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
@@ -50,6 +50,8 @@ SETTINGS: t.Final = (
     "ha_timing_overrides",
     "haproxy_address",
     "patroni_scope",
+    "patroni_group",
+    "patroni_citus_database",
     "patroni_namespace",
     "patroni_postgresql_version",
     "patroni_synchronous_mode",
@@ -87,11 +89,26 @@ class Description:
         return [self.hosts[name] for name in self.groups.get(group, ())]
 
     def scopes(self) -> dict[str, list[Host]]:
-        """Return the Patroni clusters of this inventory: members by scope."""
+        """Return what Patroni manages in this inventory: members by scope."""
         found: defaultdict[str, list[Host]] = defaultdict(list)
         for host in self.members("patroni"):
             found[str(host.variables.get("patroni_scope"))].append(host)
         return dict(found)
+
+    def clusters(self) -> dict[str, list[Host]]:
+        """Return the clusters with a leader each, by name: the scopes, or with Citus their groups."""
+        found: defaultdict[str, list[Host]] = defaultdict(list)
+        for scope, members in self.scopes().items():
+            for host in members:
+                group = group_of(host)
+                found[f"group {group} of scope {scope}" if group else f"scope {scope}"].append(host)
+        return dict(found)
+
+
+def group_of(host: Host) -> str:
+    """Return the number of a host's group of Citus as a text, empty without Citus."""
+    value = host.variables.get("patroni_group")
+    return "" if value is None else str(value)
 
 
 def examples(description: Description) -> t.Iterator[Problem]:
@@ -217,7 +234,7 @@ def _scopes(description: Description) -> t.Iterator[Problem]:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", scope):
             fix = "use letters, digits, '-', '_' and '.' only: it is part of keys and paths"
             yield Problem("patroni_scope", scope, fix)
-        yield from _same(members, [key for key in SETTINGS if key.startswith("patroni_")])
+        yield from _same(members, [key for key in SETTINGS if key.startswith("patroni_") and key != "patroni_group"])
         first = members[0].variables
         namespace = str(first.get("patroni_namespace"))
         if not re.fullmatch(r"/([A-Za-z0-9_.-]+/)+", namespace):
@@ -241,18 +258,36 @@ def _owned_parameters(parameters: object) -> t.Iterator[Problem]:
         yield Problem(f"patroni_parameters.{name}", str(parameters.get(name)), fix)
 
 
+def _citus_groups(description: Description) -> t.Iterator[Problem]:
+    for scope, members in description.scopes().items():
+        groups = {host.name: group_of(host) for host in members}
+        if not any(groups.values()):
+            continue
+        for name, group in groups.items():
+            if not re.fullmatch(r"[0-9]{1,9}", group):
+                fix = "give every host of the scope the number of its Citus group, 0 for the coordinator's, or none of them"
+                yield Problem(f"patroni_group of {name}", group or "not set", fix)
+        if "0" not in groups.values():
+            fix = f"set it to 0 for the coordinator's hosts of scope {scope}"
+            yield Problem("patroni_group", ", ".join(sorted(set(groups.values()))), fix)
+        for host in members:
+            if host.name in description.groups.get("haproxy", ()):
+                fix = "put the balancer on another machine: servers of Citus want a node's certificate of all that comes from a node"
+                yield Problem(f"group haproxy, {host.name}", "runs a server of Citus too", fix)
+
+
 def _synchronous(description: Description) -> t.Iterator[Problem]:
     timing = _timers(description)[0]
-    for scope, members in description.scopes().items():
+    for cluster, members in description.clusters().items():
         mode = synchronous_mode(members[0].variables.get("patroni_synchronous_mode"))
         key, count = "patroni_synchronous_mode", len(members)
         if mode not in SYNCHRONOUS_MODES:
             yield Problem(key, mode, f"choose one of {', '.join(SYNCHRONOUS_MODES)}")
         elif mode == "strict" and count < 3:
-            fix = f"use at least 3 members in scope {scope} ({count} now), or on: strict stops writes without a standby"
+            fix = f"use at least 3 members in {cluster} ({count} now), or on: strict stops writes without a standby"
             yield Problem(key, mode, fix)
         elif mode in ("on", "quorum") and count < 2:
-            fix = f"add a member to scope {scope}, or choose off: a single member has no standby to wait for"
+            fix = f"add a member to {cluster}, or choose off: a single member has no standby to wait for"
             yield Problem(key, mode, fix)
         if mode == "off" and timing is not None and timing.primary_start_timeout == 0:
             fix = "use at least 1 second, or another synchronous mode: 0 promotes an asynchronous standby at once"
@@ -319,6 +354,7 @@ RULES: t.Final[tuple[t.Callable[[Description], t.Iterator[Problem]], ...]] = (
     _state_dir,
     _passwords,
     _timing,
+    _citus_groups,
     _synchronous,
     _scopes,
     _router_address,

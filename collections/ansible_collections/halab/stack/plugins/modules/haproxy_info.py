@@ -76,6 +76,10 @@ options:
     description: Proxy of the sessions that read.
     type: str
     default: postgresql_read
+  workers_backend:
+    description: Proxy of the sessions with the leaders of Citus's workers; where there is none nobody gets them.
+    type: str
+    default: postgresql_workers
   names:
     description: Names under which servers are shown, by the names that HAProxy gives them. Others stay as they are.
     type: dict
@@ -135,6 +139,10 @@ balancers:
     read:
       description: Names of the servers that get the sessions of the read port. The primary is one only when there is
         no replica to read from.
+      type: list
+      elements: str
+    workers:
+      description: Names of the servers that get the sessions of the port for workers of Citus; empty without.
       type: list
       elements: str
     servers:
@@ -216,7 +224,8 @@ def observe(params: Mapping[str, Any], client: Client) -> dict[str, Any]:
         except HttpError as error:
             seen["error"] = str(error)
         write, read = (used(servers, params[key], params["names"]) for key in BACKENDS)
-        return {**seen, "write": write, "read": read, "servers": servers}
+        workers = used(servers, params["workers_backend"], params["names"])
+        return {**seen, "write": write, "read": read, "workers": workers, "servers": servers}
 
     def holder() -> dict[str, str]:
         if not params["address"] or not params["node_path"]:
@@ -265,6 +274,7 @@ def main() -> None:
             "node_path": {"type": "str", "default": "/node"},
             "write_backend": {"type": "str", "default": "postgresql_write"},
             "read_backend": {"type": "str", "default": "postgresql_read"},
+            "workers_backend": {"type": "str", "default": "postgresql_workers"},
             "names": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,

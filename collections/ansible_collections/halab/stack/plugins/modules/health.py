@@ -30,6 +30,17 @@ options:
   patroni:
     description: Result of M(halab.stack.patroni_info).
     type: dict
+  workers:
+    description:
+      - With Citus, the results of M(halab.stack.patroni_info) of a loop over the groups of workers,
+        each of whose items has the number as C(group). O(patroni) is then the coordinator's.
+    type: list
+    elements: dict
+    default: []
+  citus:
+    description: With Citus, the result of M(halab.stack.citus_info) for each server, by host.
+    type: dict
+    default: {}
   haproxy:
     description: Result of M(halab.stack.haproxy_info).
     type: dict

@@ -10,12 +10,13 @@ author: The halab authors
 short_description: Start or reload the Patroni of this host and wait until it serves
 version_added: 0.1.0
 description:
-  - V(compatible) changes nothing and fails when this host is a member already, but of another name, scope, namespace
-    or data directory, none of which new files can change.
+  - V(compatible) changes nothing and fails when this host is a member already, but of another name, scope, namespace,
+    group or data directory, none of which new files can change.
   - V(started) starts the service where it does not run, and waits until the member leads or streams.
     Of a cluster that does not exist yet, the first of O(members) is started first,
     and the others once it has begun to initialize the cluster.
-  - V(reloaded) makes Patroni read its files again and waits until it has done so. Nothing is restarted.
+  - V(reloaded) makes Patroni read its files again and waits until it has done so. Nothing is restarted,
+    and where the service does not run nothing is done.
   - A host whose Patroni does not run yet is refused when its scope in etcd belongs to another cluster.
     That is one with members that are not declared or are elsewhere, or with another identifier than the data here.
   - Runs on the member's own host.
@@ -73,6 +74,10 @@ options:
   scope:
     description: Scope of the cluster. V(compatible) and V(started) need it.
     type: str
+  group:
+    description: Number of the cluster among those of its scope, with Citus; empty for a cluster without.
+    type: str
+    default: ""
   namespace:
     description: Namespace of the cluster in etcd.
     type: str
@@ -133,7 +138,7 @@ formed:
   returned: unless O(state=compatible)
   type: bool
 running:
-  description: Whether the member serves; false only in check mode.
+  description: Whether the member serves; false only in check mode, or where there was nothing to reload.
   returned: unless O(state=compatible)
   type: bool
 timeline:
@@ -159,6 +164,7 @@ def main() -> None:
             "endpoint": {"type": "str", "required": True},
             "members": {"type": "list", "elements": "dict", "options": member_options},
             "scope": {"type": "str"},
+            "group": {"type": "str", "default": ""},
             "namespace": {"type": "str", "default": "/service/"},
             "etcd_endpoints": {"type": "list", "elements": "str"},
             "etcd_username": {"type": "str"},

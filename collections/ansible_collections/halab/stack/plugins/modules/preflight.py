@@ -19,6 +19,8 @@ description:
     a synchronous mode that the members cannot keep, parameters that Patroni would silently drop,
     unsupported versions, differing values within one cluster, empty passwords, a router address that a host has,
     and a missing state directory.
+  - The variable C(citus) says whether the package of Citus has to be had, V(required), the cluster goes on without, V(auto),
+    or nobody asks, V(absent). By default it is V(required) where hosts have a C(patroni_group) and V(absent) elsewhere.
 extends_documentation_fragment:
   - halab.stack.attributes
 attributes:
@@ -51,6 +53,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+notes:
+  description: What is good to know, such as where Citus comes from or that the cluster goes on without.
+  returned: always
+  type: list
+  elements: str
+  sample: ["citus: postgresql-17-citus-14.0_14.0.1.citus-1_amd64.deb"]
 problems:
   description: What is wrong; empty when the inventory is sound.
   returned: always
