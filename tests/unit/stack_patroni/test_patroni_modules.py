@@ -252,6 +252,7 @@ def test_a_member_keeps_what_it_is(tmp_path: Any) -> None:
         "name": "pg1",
         "scope": "main",
         "namespace": "/service/",
+        "group": "",
         "data_directory": "/srv/data/postgresql/17/main",
     }
     refuse_another(declared)
@@ -261,3 +262,5 @@ def test_a_member_keeps_what_it_is(tmp_path: Any) -> None:
         refuse_another({**declared, "data_directory": "/srv/data/postgresql/18/main"})
     with pytest.raises(PatroniError, match="patroni_scope = second"):
         refuse_another({**declared, "scope": "second"})
+    with pytest.raises(PatroniError, match="patroni_group = 1: this host is a member with group none"):
+        refuse_another({**declared, "group": "1"})

@@ -26,6 +26,7 @@ VARIABLES: dict[str, Any] = {
     "patroni_parameters": {"max_connections": 100},
     "haproxy_write_port": 5000,
     "haproxy_read_port": 5001,
+    "haproxy_workers_port": 5002,
     "haproxy_stats_port": 7000,
     "haproxy_address": "10.0.0.100",
     "redis_port": 6379,
@@ -253,3 +254,42 @@ def test_a_password_that_is_set_is_never_shown() -> None:
 def test_all_problems_come_at_once() -> None:
     found = problems(minimal(4, shared={"ha_profile": "quick", "patroni_postgresql_version": 12, "redis_port": 2379}))
     assert {"group etcd", "ha_profile", "patroni_postgresql_version", "redis_port of node1"} <= set(found)
+
+
+def grouped(*groups: object, **changes: Any) -> Description:
+    """Six servers in three groups of Citus, with balancers and etcd elsewhere."""
+    names = [f"node{number}" for number in range(1, 8)]
+    own = {name: {"patroni_group": group} for name, group in zip(names, groups or (0, 0, 1, 1, 2, 2), strict=False)}
+    layout = {"patroni": names[:6], "haproxy": names[6:], "etcd": names[:3], "redis": names[:3]}
+    return minimal(7, own=own, groups={**layout, **changes})
+
+
+def test_groups_of_citus_are_clusters_of_one_scope() -> None:
+    assert preflight.check(grouped()) == []
+    # Two members in each group: enough for a quorum, too few for strict, though the scope has six.
+    strict = grouped()
+    hosts = {
+        name: Host(name, host.address, {**host.variables, "patroni_synchronous_mode": "strict"})
+        for name, host in strict.hosts.items()
+    }
+    found = preflight.check(Description(hosts, strict.groups))
+    assert [problem.key for problem in found] == ["patroni_synchronous_mode"] * 3
+    assert "in group 0 of scope main (2 now)" in found[0].fix
+
+
+@pytest.mark.parametrize(
+    ("groups", "key", "value"),
+    [
+        ((1, 1, 1, 1, 2, 2), "patroni_group", "1, 2"),
+        ((0, 0, 1, 1, "two", "two"), "patroni_group of node5", "two"),
+        ((0, 0, 1, 1), "patroni_group of node6", "not set"),
+    ],
+)
+def test_groups_of_citus_are_numbers_with_a_coordinator(groups: tuple[object, ...], key: str, value: str) -> None:
+    assert problems(grouped(*groups))[key].value == value
+
+
+def test_a_balancer_on_a_server_of_citus() -> None:
+    found = problems(grouped(haproxy=["node6", "node7"]))
+    assert "another machine" in found["group haproxy, node6"].fix
+    assert "group haproxy, node7" not in found

@@ -93,7 +93,7 @@ def citus_problems(servers: Mapping[str, Seen], groups: Mapping[str, Seen]) -> I
             yield f"{name}: {problem}"
         old = [item["gid"] for item in seen["prepared"] if item["age_s"] > PREPARED_BELOW_S]
         if old:
-            yield f"{name}: prepared transaction(s) {', '.join(old)} wait for more than {PREPARED_BELOW_S} s to be ended"
+            yield f"{name}: prepared transaction(s) {', '.join(old)} have waited for more than {PREPARED_BELOW_S} s"
         if seen["held_s"] > HELD_BELOW_S:
             yield f"{name}: an open transaction of Patroni has held pg_dist_node for {seen['held_s']} s"
 

@@ -41,7 +41,8 @@ def refuse_another(parameters: Mapping[str, Any]) -> None:
         if declared.rstrip("/") != value.rstrip("/"):
             raise PatroniError(
                 f"patroni_{key} = {declared or 'empty'}: this host is a member with {key} {value or 'none'}, and that "
-                f"cannot be changed in place (a new major version of PostgreSQL needs an upgrade); set it back, or remove the member first"
+                f"cannot be changed in place (a new major version of PostgreSQL needs an upgrade); set it back, or "
+                f"remove the member first"
             )
 
 

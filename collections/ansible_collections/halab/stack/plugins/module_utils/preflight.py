@@ -265,14 +265,14 @@ def _citus_groups(description: Description) -> t.Iterator[Problem]:
             continue
         for name, group in groups.items():
             if not re.fullmatch(r"[0-9]{1,9}", group):
-                fix = "give every host of the scope the number of its Citus group, 0 for the coordinator's, or none of them"
+                fix = "give every host of the scope the number of its Citus group, 0 for the coordinator's, or none"
                 yield Problem(f"patroni_group of {name}", group or "not set", fix)
         if "0" not in groups.values():
             fix = f"set it to 0 for the coordinator's hosts of scope {scope}"
             yield Problem("patroni_group", ", ".join(sorted(set(groups.values()))), fix)
         for host in members:
             if host.name in description.groups.get("haproxy", ()):
-                fix = "put the balancer on another machine: servers of Citus want a node's certificate of all that comes from a node"
+                fix = "put it on another machine: servers of Citus ask a node's certificate of all that comes from one"
                 yield Problem(f"group haproxy, {host.name}", "runs a server of Citus too", fix)
 
 

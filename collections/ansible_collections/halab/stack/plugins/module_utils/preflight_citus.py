@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether Citus is wanted, and whether its package is to be had. Looks at files and at one repository, changes nothing."""
+"""Whether Citus is wanted and its package is to be had. Looks at files and at one repository, changes nothing."""
 
 from __future__ import annotations
 

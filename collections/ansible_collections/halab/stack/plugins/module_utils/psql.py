@@ -19,6 +19,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "system_user": {"type": "str", "default": "postgres"},
 }
 _CONNECT_S = 5
+_AS_JSON = "SELECT coalesce(json_agg(row_to_json(found)), '[]') FROM ({query}) AS found"
+_VALUE = "SELECT {expression} AS value"
 
 
 class SqlError(Exception):
@@ -62,13 +64,13 @@ class Psql:
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """Return the rows of a query as dictionaries. Raises SqlError."""
-        text = self.execute(f"SELECT coalesce(json_agg(row_to_json(found)), '[]') FROM ({query}) AS found")
+        text = self.execute(_AS_JSON.format(query=query))
         found: list[dict[str, Any]] = json.loads(text)
         return found
 
     def value(self, expression: str) -> Any:
         """Return the value of an expression. Raises SqlError."""
-        return self.rows(f"SELECT {expression} AS value")[0]["value"]
+        return self.rows(_VALUE.format(expression=expression))[0]["value"]
 
 
 def literal(text: str) -> str:

@@ -85,7 +85,8 @@ from ansible_collections.halab.stack.plugins.module_utils.psql import ARGUMENTS,
 
 COORDINATOR = "0"
 _PAUSE_S = 0.5
-_PASSWORDS = "pg_catalog.pg_dist_authinfo WHERE authinfo ~ 'password'"
+_PASSWORDS = "(SELECT count(*) FROM pg_catalog.pg_dist_authinfo WHERE authinfo ~ 'password')"
+_FORGET = "DELETE FROM pg_catalog.pg_dist_authinfo WHERE authinfo ~ 'password'"
 
 
 def converge(psql: Psql, parameters: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
@@ -94,8 +95,8 @@ def converge(psql: Psql, parameters: Mapping[str, Any], *, check_mode: bool) -> 
         return {"changed": False, "leads": False, "changes": [], "nodes": []}
     if not psql.value("EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"):
         raise SqlError(
-            f"database {parameters['database']}: it has no extension citus. Patroni creates it when it makes a group, in "
-            "the database patroni_citus_database; set citus_database to the same"
+            f"database {parameters['database']}: it has no extension citus. Patroni creates it when it makes a group, "
+            "in the database patroni_citus_database; set citus_database to the same"
         )
     changes = _forget_passwords(psql, check_mode=check_mode)
     found = citus_nodes.nodes(psql)
@@ -120,10 +121,10 @@ def await_groups(psql: Psql, parameters: Mapping[str, Any]) -> list[dict[str, An
 
 
 def _forget_passwords(psql: Psql, *, check_mode: bool) -> list[str]:
-    if psql.value(f"(SELECT count(*) FROM {_PASSWORDS})") == 0:
+    if psql.value(_PASSWORDS) == 0:
         return []
     if not check_mode:
-        psql.execute(f"DELETE FROM {_PASSWORDS}")
+        psql.execute(_FORGET)
     return ["no password in pg_dist_authinfo"]
 
 

@@ -19,8 +19,9 @@ description:
     a synchronous mode that the members cannot keep, parameters that Patroni would silently drop,
     unsupported versions, differing values within one cluster, empty passwords, a router address that a host has,
     and a missing state directory.
-  - The variable C(citus) says whether the package of Citus has to be had, V(required), the cluster goes on without, V(auto),
-    or nobody asks, V(absent). By default it is V(required) where hosts have a C(patroni_group) and V(absent) elsewhere.
+  - The variable C(citus) says whether the package of Citus has to be had, V(required), the cluster goes on without,
+    V(auto), or nobody asks, V(absent). By default it is V(required) where hosts have a C(patroni_group),
+    and V(absent) elsewhere.
 extends_documentation_fragment:
   - halab.stack.attributes
 attributes:
