@@ -285,7 +285,7 @@ def test_the_groups_of_citus(document, tmp_path):
     [
         ({"node1": 0, "node2": 1}, "is not set for node3"),
         ({"node1": 1, "node2": 1, "node3": 2}, "lacks the coordinator"),
-        ({"node1": 0, "node2": 1, "node3": "two"}, "patroni_group = two: is not a whole number"),
+        ({"node1": 0, "node2": 1, "node3": "two"}, "is not a whole number"),
     ],
 )
 def test_groups_that_make_no_sense_are_refused(document, tmp_path, groups, words):
