@@ -151,10 +151,14 @@ def _gated(verdict: Verdict, promise: Promise, *, gap: str, doubt: str) -> Verdi
 def context_from_run(run: Mapping[str, Any], *, source: str = "run.json") -> Context:
     """The context that run.json describes. Raises RunError or InputError naming the key."""
     scenario = _mapping(run, "scenario", source)
-    hosts = _mapping(run, "cluster", source).get("hosts")
+    cluster = _mapping(run, "cluster", source)
+    hosts = cluster.get("hosts")
     if not isinstance(hosts, list):
         raise RunError(f"{source}: key cluster.hosts: expected a list, found {hosts!r}; run the scenario again")
-    nodes = tuple(str(host["name"]) for host in hosts if "patroni" in host.get("groups", ()))
+    # With Citus those whom clients talk to. Older runs do not say who that is, because it was all of them.
+    nodes = tuple(
+        cluster.get("servers") or (str(host["name"]) for host in hosts if "patroni" in host.get("groups", ()))
+    )
     if not nodes:
         raise RunError(f"{source}: key cluster.hosts: no host is in the group patroni, so there is nothing to judge")
     load = scenario.get("workload")

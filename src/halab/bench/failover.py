@@ -95,7 +95,7 @@ class Bed:
     def state(self, name: str) -> KeyValue:
         """What Patroni keeps in etcd under a name such as config or status. Raises BenchError, HttpError."""
         patroni = self.cluster.patroni
-        key = f"{patroni.namespace.rstrip('/')}/{patroni.scope}/{name}"
+        key = f"{patroni.prefix}{name}"
         endpoint = EtcdEndpoint(self.cluster.etcd, self.cluster.etcd.members[0], self.context)
         try:
             found = endpoint.get(key, serializable=True, within_s=LOOK_WITHIN_S)

@@ -72,7 +72,7 @@ class Selectors:
     def _member(self, *roles: str) -> str:
         context = client_context(self.cluster.tls)
         seen: list[str] = []
-        for member in self.cluster.patroni.members:
+        for member in self.cluster.patroni.entry:
             endpoint = PatroniEndpoint(member, context)
             try:
                 document = endpoint.cluster(within_s=ANSWER_WITHIN_S)

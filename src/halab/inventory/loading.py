@@ -250,6 +250,7 @@ def _haproxy(hosts: list[Host], parameters: Parameters) -> Haproxy | None:
         stats_path=parameters.text(names, "haproxy_stats_path", default="/stats"),
         stats_tls=parameters.flag(names, "haproxy_stats_tls"),
         node_path=parameters.text(names, "haproxy_node_path", default="/node"),
+        workers_port=parameters.number(names, "haproxy_workers_port", smallest=1, largest=65535),
     )
 
 

@@ -91,6 +91,13 @@ class PatroniCluster:
         """The members of one group of Citus alone, which replicate from one leader."""
         return replace(self, members=tuple(member for member in self.members if member.group == group))
 
+    @property
+    def prefix(self) -> str:
+        """Beginning of the keys in etcd that tell of `entry`, or of the one group of `of_group`."""
+        groups = self.groups
+        own = f"{COORDINATOR if COORDINATOR in groups else groups[0]}/" if groups else ""
+        return f"{self.namespace.rstrip('/')}/{self.scope}/{own}"
+
     def member(self, name: str) -> PatroniMember:
         """Raises KeyError when no member has this name."""
         for member in self.members:
@@ -126,6 +133,7 @@ class Haproxy:
 
     Whoever holds it tells its own address at `node_path` of the statistics' port; empty when balancers do not.
     `stats_path` is where the page of statistics is.
+    `workers_port` leads to the leaders of Citus's workers, where there are any.
     """
 
     balancers: tuple[Host, ...]
@@ -138,6 +146,7 @@ class Haproxy:
     stats_path: str = "/stats"
     stats_tls: bool = True
     node_path: str = "/node"
+    workers_port: int = 5002
 
     @property
     def entry_points(self) -> tuple[str, ...]:
@@ -229,5 +238,6 @@ class Cluster:
         return {
             "name": self.name,
             "owned": self.owned,
+            "servers": [member.name for member in self.patroni.entry],
             "hosts": [{"name": host.name, "address": host.address, "groups": list(host.groups)} for host in self.hosts],
         }

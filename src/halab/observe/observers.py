@@ -29,7 +29,7 @@ class Source(Protocol):
 
 
 class Observers:
-    """All observers of a cluster."""
+    """All observers of a cluster; with Citus of the coordinator's servers, which clients talk to."""
 
     def __init__(self, cluster: Cluster, *, application: str, record: Callable[[Record], None], view: View) -> None:
         self._record = record
@@ -64,7 +64,7 @@ class Observers:
 def _sources(cluster: Cluster, application: str, view: View) -> list[tuple[Source, float]]:
     context = client_context(cluster.tls)
     sources: list[tuple[Source, float]] = []
-    for member in cluster.patroni.members:
+    for member in cluster.patroni.entry:
         sources.append((SqlSource(cluster, member, application=application, view=view), FAST_PERIOD_S))
         sources.append((RestSource(member, context, view=view), FAST_PERIOD_S))
     sources += [(EtcdSource(cluster, member, context), FAST_PERIOD_S) for member in cluster.etcd.members]

@@ -93,7 +93,7 @@ class EtcdSource:
     def __init__(self, cluster: Cluster, member: EtcdMember, context: ssl.SSLContext) -> None:
         self._node = member.name
         self._patroni = cluster.patroni
-        self._lock = f"{cluster.patroni.namespace.rstrip('/')}/{cluster.patroni.scope}/leader"
+        self._lock = f"{cluster.patroni.prefix}leader"
         self._etcd = EtcdEndpoint(cluster.etcd, member, context)
 
     def look(self) -> Observation:

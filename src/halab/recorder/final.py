@@ -35,10 +35,10 @@ def final_reads(cluster: Cluster, suite: Suite, *, rows: bool, within_s: float) 
     """
     deadline = Deadline.after(within_s)
     mark, problem = _leader_mark(cluster, suite, deadline)
-    with ThreadPoolExecutor(max_workers=len(cluster.patroni.members)) as pool:
+    with ThreadPoolExecutor(max_workers=len(cluster.patroni.entry)) as pool:
         futures = [
             pool.submit(_read_node, cluster, member, suite, mark, deadline, rows=rows, problem=problem)
-            for member in cluster.patroni.members
+            for member in cluster.patroni.entry
         ]
         return [future.result() for future in futures]
 
