@@ -70,6 +70,7 @@ def load(path: Path | str, *, credentials: bool = True) -> Cluster:
         haproxy=_haproxy([hosts[name] for name in raw.groups["haproxy"]], parameters),
         redis=_redis([hosts[name] for name in raw.groups["redis"]], parameters),
         provision=provision,
+        untested=_untested(list(raw.groups["patroni"]), parameters),
     )
     if credentials and not provision:
         _check_files(cluster, parameters)
@@ -219,6 +220,13 @@ def _citus_groups(names: list[str], parameters: Parameters) -> dict[str, int]:
         shown = ", ".join(sorted(set(given.values())))
         parameters.refuse("patroni_group", shown, "lacks the coordinator", "Set it to 0 for the coordinator's hosts.")
     return groups
+
+
+def _untested(names: list[str], parameters: Parameters) -> tuple[str, ...]:
+    """Citus, where it is asked for by `citus: auto` and no host is given a group."""
+    wanted = parameters.choice(names, "citus", ("auto", "required", "absent"), default="absent") == "auto"
+    grouped = any(parameters.text([name], "patroni_group", default="") for name in names)
+    return ("Citus",) if wanted and not grouped else ()
 
 
 def _etcd(hosts: list[Host], parameters: Parameters) -> EtcdCluster:

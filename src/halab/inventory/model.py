@@ -187,6 +187,7 @@ class Cluster:
     """What an inventory says about a cluster. `haproxy` and `redis` are None when their group is empty.
 
     `provision` tells whether halab configures it; a cluster that somebody else configures is only used.
+    `untested` names what the inventory wants where it is to be had, and the cluster is without.
     """
 
     name: str
@@ -200,6 +201,7 @@ class Cluster:
     haproxy: Haproxy | None
     redis: RedisGroup | None
     provision: bool = True
+    untested: tuple[str, ...] = ()
 
     @property
     def owned(self) -> bool:
@@ -238,6 +240,7 @@ class Cluster:
         return {
             "name": self.name,
             "owned": self.owned,
+            "untested": list(self.untested),
             "servers": [member.name for member in self.patroni.entry],
             "hosts": [{"name": host.name, "address": host.address, "groups": list(host.groups)} for host in self.hosts],
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,13 @@ class RunFolder:
         return scenario if isinstance(scenario, Mapping) else {}
 
     @property
+    def untested(self) -> tuple[str, ...]:
+        """What the inventory asked for where it is to be had, and the cluster was without."""
+        cluster = self.meta.get("cluster")
+        names = cluster.get("untested") if isinstance(cluster, Mapping) else None
+        return tuple(str(name) for name in names) if isinstance(names, list) else ()
+
+    @property
     def cluster(self) -> str:
         cluster = self.meta.get("cluster")
         return str(cluster.get("name") or "") if isinstance(cluster, Mapping) else ""
@@ -112,7 +119,10 @@ def load(path: Path) -> RunFolder:
     status = _status(judged, promises, notes)
     if meta and not meta.get("ended"):
         notes.append("run.json has no end: the driver did not finish this run.")
-    return RunFolder(path, meta, status, promises, tuple(notes))
+    found = RunFolder(path, meta, status, promises, tuple(notes))
+    return replace(
+        found, notes=(*notes, *(f"{name} was not tested: the cluster is without it." for name in found.untested))
+    )
 
 
 def raw_files(path: Path) -> list[RawFile]:

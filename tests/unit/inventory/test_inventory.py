@@ -253,7 +253,7 @@ def test_a_path_that_does_not_exist(tmp_path):
         inventory.load(tmp_path / "none")
 
 
-@pytest.mark.parametrize("name", ["lab", "minimal"])
+@pytest.mark.parametrize("name", ["lab", "minimal", "citus"])
 def test_the_inventories_of_the_repository_can_be_read_before_anything_exists(name, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     cluster = inventory.load(repository() / "inventories" / name, credentials=False)
@@ -278,6 +278,23 @@ def test_the_groups_of_citus(document, tmp_path):
     assert (patroni.groups, patroni.database) == ((0, 1), "citus")
     assert [member.name for member in patroni.entry] == ["node1"]
     assert [member.name for member in patroni.of_group(1).members] == ["node2", "node3"]
+    assert (patroni.prefix, patroni.of_group(1).prefix) == ("/service/main/0/", "/service/main/1/")
+
+
+def test_without_citus_there_is_no_number_in_the_keys(document, tmp_path):
+    assert inventory.load(written(document, tmp_path)).patroni.prefix == "/service/main/"
+
+
+@pytest.mark.parametrize(
+    ("variables", "groups", "untested"),
+    [({}, {}, ()), ({"citus": "auto"}, {}, ("Citus",)), ({"citus": "absent"}, {}, ()),
+     ({"citus": "required"}, {"node1": 0, "node2": 0, "node3": 1}, ())],
+)  # fmt: skip
+def test_what_the_inventory_wants_and_the_cluster_is_without(document, tmp_path, variables, groups, untested):
+    document["all"]["vars"] |= variables
+    cluster = inventory.load(written(with_groups(document, groups), tmp_path))
+    assert cluster.untested == untested
+    assert cluster.public()["untested"] == list(untested)
 
 
 @pytest.mark.parametrize(

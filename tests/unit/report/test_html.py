@@ -75,6 +75,15 @@ def test_every_promise_has_a_row_with_its_verdict_and_witness(run: Path) -> None
         assert promise["witness"] in page.text
 
 
+def test_what_the_cluster_was_without_is_said_to_be_untested(run: Path) -> None:
+    path = run / "run.json"
+    meta = json.loads(path.read_text())
+    meta["cluster"]["untested"] = ["Citus"]
+    path.write_text(json.dumps(meta))
+    _, page = outline(run)
+    assert "Citus was not tested: the cluster is without it." in page.text
+
+
 def test_measured_and_promised_are_shown_with_units(run: Path) -> None:
     _, page = outline(run)
     for shown in ("17.24\u00a0s", "<\u00a030\u00a0s", "2\u00a0writes", "\u2264\u00a00", ">\u00a095\u00a0%"):
