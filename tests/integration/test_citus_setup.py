@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.integration.support.citus import METADATA, NODES, WITHIN_S, Citus
+from tests.integration.support.citus import CONNINFO, METADATA, NODES, WITHIN_S, Citus
 from tests.integration.support.citus_tables import SHARDS, VERSION, Shop
 
 from halab.clients.postgres import Connection
@@ -70,8 +70,8 @@ class TestSetUp:
             assert library.split(",")[0].strip() == "citus", f"{name}: citus has to come first in {library}"
 
     def test_nodes_verify_whom_they_connect_to(self, citus: Citus) -> None:
-        for name, [(conninfo,)] in citus.ask_all("SELECT current_setting('citus.node_conninfo')").items():
-            if citus.cluster.tls.ca_file.is_file() and "sslmode=" in conninfo:
-                assert "sslmode=verify-full" in conninfo, name
-            else:
-                pytest.skip(f"the cluster is without TLS between nodes: citus.node_conninfo of {name} is {conninfo!r}")
+        for name, [(conninfo,)] in citus.ask_all(CONNINFO).items():
+            if not citus.cluster.owned and "sslmode=verify-full" not in conninfo:
+                pytest.skip(f"nodes of this cluster do not verify names: citus.node_conninfo of {name} is {conninfo!r}")
+            assert "sslmode=verify-full" in conninfo, name
+            assert "sslrootcert=" in conninfo, name

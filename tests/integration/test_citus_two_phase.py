@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.integration.support.breaking import Held, broken, holding
-from tests.integration.support.citus import Citus, failed_over_within_s, recovered_within_s
+from tests.integration.support.citus import CONNINFO, Citus, failed_over_within_s, recovered_within_s
 from tests.integration.support.citus_tables import Pair
 
 from halab.clients.postgres import Connection, OperationFailed
@@ -30,6 +30,14 @@ TRANSFER_WITHIN_S = 200.0
 NOTE = ("--note", "PREPARE")
 HOLD_COMMIT = ("--hold-request", "^COMMIT PREPARED", *NOTE)
 HOLD_PREPARED = ("--hold-answer", "^PREPARE TRANSACTION$", *NOTE)
+
+
+@pytest.fixture(autouse=True)
+def certified(citus: Citus) -> None:
+    """The proxy shows the coordinator's certificate to the workers."""
+    if len(citus.certificates) < len(("sslrootcert", "sslcert", "sslkey")):
+        [(conninfo,)] = citus.ask(CONNINFO)
+        pytest.skip(f"nodes of this cluster have no certificates for each other: citus.node_conninfo is {conninfo!r}")
 
 
 class Transfer(threading.Thread):

@@ -42,6 +42,13 @@ class PatroniEndpoint:
             raise HttpError(f"{self._http.url}/cluster: status {status} without members")
         return document
 
+    def configuration(self, *, within_s: float) -> dict[str, Any]:
+        """GET /config: the dynamic configuration of the cluster. Raises HttpError."""
+        status, document = self._http.call("GET", "/config", within_s=within_s)
+        if not isinstance(document, dict) or "ttl" not in document:
+            raise HttpError(f"https://{self._http.name}/config: status {status} without ttl")
+        return document
+
     def close(self) -> None:
         self._http.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.integration.support.citus import LOOK_WITHIN_S, Citus, NotSettled
+from tests.integration.support.citus import LOOK_WITHIN_S, Citus
 
 from halab.driver.site import Site
 from halab.errors import HalabError
@@ -130,10 +129,7 @@ class Held:
         )  # fmt: skip
 
     def play(self, state: str, *, member: PatroniMember | None = None, options: Sequence[str] = ()) -> None:
-        conninfo = self.citus.ask("SELECT current_setting('citus.node_conninfo')")[0][0]
-        files = dict(re.findall(r"(sslrootcert|sslcert|sslkey)=(\S+)", conninfo))
-        if len(files) < len(("sslrootcert", "sslcert", "sslkey")):
-            raise NotSettled(f"citus.node_conninfo names no certificates, which the proxy has to show: {conninfo}")
+        files = self.citus.certificates
         servers = [{"group": group, "port": port, "server": self.servers[group]} for group, port in self.ports.items()]
         self.site.plays.must(
             PROXY_PLAYBOOK,

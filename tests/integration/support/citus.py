@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from halab.clients.cluster import leader_connection, superuser_target
-from halab.clients.http import JsonEndpoint, client_context
+from halab.clients.http import client_context
+from halab.clients.patroni import PatroniEndpoint
 from halab.clients.postgres import Connection, Row, Target
 from halab.errors import HalabError
 from halab.inventory import Cluster, PatroniMember
@@ -41,6 +43,7 @@ RELATIONS = """
     FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
     WHERE relkind = 'r' AND nspname = %s AND relname ~ ('^' || %s || '_[0-9]+$') ORDER BY shard
 """
+CONNINFO = "SELECT current_setting('citus.node_conninfo')"
 REPLICAS = "SELECT state, sync_state FROM pg_stat_replication WHERE application_name = ANY (%s)"
 # Recovery begins each time after its interval, looks at every worker in turn, and is looked for in turn.
 RECOVERY_TAKES_S = 15.0
@@ -83,23 +86,34 @@ class Citus:
         return self.cluster.patroni.member(leaders.pop())
 
     def _leaders(self, member: PatroniMember) -> set[str]:
-        endpoint = JsonEndpoint(member.host.address, member.rest_port, self.context)
+        endpoint = PatroniEndpoint(member, self.context)
         try:
-            _, document = endpoint.call("GET", "/cluster", within_s=LOOK_WITHIN_S)
+            document = endpoint.cluster(within_s=LOOK_WITHIN_S)
         finally:
             endpoint.close()
         found = [one for one in document["members"] if one["role"] == "leader" and one["state"] == "running"]
-        # /cluster of a Citus group lists the members of that group alone; other versions of Patroni list all.
+        # It lists the members of its own group; should a version of Patroni list all, the others are not meant.
         own = {one.name for one in self.members(member.group or 0)}
         return {one["name"] for one in found} & own
 
     def timing(self) -> dict[str, Any]:
-        """The dynamic configuration of the coordinator's Patroni."""
-        endpoint = JsonEndpoint(self.members(0)[0].host.address, self.members(0)[0].rest_port, self.context)
-        try:
-            return dict(endpoint.call("GET", "/config", within_s=LOOK_WITHIN_S)[1])
-        finally:
-            endpoint.close()
+        """The dynamic configuration of the coordinator's group, by whichever of its members answers."""
+        said = []
+        for member in self.members(0):
+            endpoint = PatroniEndpoint(member, self.context)
+            try:
+                return endpoint.configuration(within_s=LOOK_WITHIN_S)
+            except HalabError as error:
+                said.append(str(error))
+            finally:
+                endpoint.close()
+        raise NotSettled("; ".join(said))
+
+    @property
+    def certificates(self) -> dict[str, str]:
+        """Files on its machine with which the coordinator proves itself to workers; some lack without TLS."""
+        [(conninfo,)] = self.ask(CONNINFO)
+        return dict(re.findall(r"\b(sslrootcert|sslcert|sslkey)=(\S+)", conninfo))
 
     @contextmanager
     def at(self, member: PatroniMember) -> Iterator[Connection]:

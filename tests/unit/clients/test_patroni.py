@@ -121,6 +121,16 @@ def test_an_answer_that_is_no_status(server, ask, body):
         ask()
 
 
+def test_the_dynamic_configuration(server, tls, loopback):
+    endpoint = PatroniEndpoint(PatroniMember(loopback, 5432, server[1]), client_context(tls))
+    server[0].say({"ttl": 20, "loop_wait": 6})
+    assert endpoint.configuration(within_s=5)["loop_wait"] == 6
+    server[0].say({"error": "no"}, status=503)
+    with pytest.raises(HttpError, match="status 503 without ttl"):
+        endpoint.configuration(within_s=5)
+    endpoint.close()
+
+
 def test_a_server_that_stalls_costs_the_deadline(server, ask):
     server[0].say(PRIMARY)
     server[0].stall.clear()
