@@ -296,6 +296,7 @@ def haproxy_files(base: Path, certificates: Path, ports: Mapping[str, int], name
         (base / target).symlink_to(source)
     variables = {
         "haproxy_servers": MEMBERS,
+        "haproxy_workers": [{"group": "1", "members": MEMBERS[:2]}, {"group": "2", "members": MEMBERS[2:]}],
         "haproxy_peers": list(NODES.values()),
         "haproxy_node_address": NODES[name],
         "haproxy_address": SHARED_ADDRESS,

@@ -36,7 +36,7 @@ from tests.unit.stack_edge.conftest import (
 from ansible_collections.halab.stack.plugins.module_utils.http import Client, HttpError
 from ansible_collections.halab.stack.plugins.modules import haproxy_info
 
-PORTS = ("write", "read", "stats", "health", "postgresql", "rest")
+PORTS = ("write", "read", "workers", "stats", "health", "postgresql", "rest")
 
 
 @dataclass
@@ -269,6 +269,17 @@ def test_nobody_writes_while_two_members_call_themselves_primary(balancer: Balan
     balancer.members["node1"].role = "replica"
     until(lambda: balancer.settled(["node2"], ["node1", "node3"]), "one primary")
     assert balancer.ask("write") == "node2"
+
+
+def test_the_primaries_of_workers_share_the_sessions_for_workers(balancer: Balancer) -> None:
+    until(lambda: balancer.info()["balancers"][0]["workers"] == ["node1"], "the first checks")
+    assert balancer.ask("workers") == "node1"
+    balancer.members["node3"].role = "primary"
+    until(lambda: balancer.info()["balancers"][0]["workers"] == ["node1", "node3"], "the primary of each group")
+    assert {balancer.ask("workers") for _ in range(6)} == {"node1", "node3"}
+    balancer.members["node2"].role = "primary"
+    until(lambda: len(balancer.info()["balancers"][0]["workers"]) == 3, "more primaries than groups")
+    assert {balancer.ask("workers") for _ in range(4)} == {""}, "one of them is none"
 
 
 def test_the_primary_serves_reads_when_nobody_else_can(balancer: Balancer) -> None:
