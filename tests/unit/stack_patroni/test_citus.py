@@ -16,7 +16,7 @@ from ansible_collections.halab.stack.plugins.module_utils import citus_nodes, he
 from ansible_collections.halab.stack.plugins.module_utils.citus_package import CitusPackageError, Wanted, find
 from ansible_collections.halab.stack.plugins.module_utils.preflight import Description, Host
 from ansible_collections.halab.stack.plugins.module_utils.psql import Psql, SqlError
-from ansible_collections.halab.stack.plugins.modules import citus_group, citus_topology
+from ansible_collections.halab.stack.plugins.modules import citus_group, citus_rebalance, citus_topology
 
 LEADERS: dict[str, str | None] = {"0": "10.0.0.1", "1": "10.0.0.3"}
 
@@ -246,3 +246,49 @@ def test_replicas_are_forgotten_before_their_primary_and_a_dead_node_is_disabled
     assert removals == ["SELECT citus_remove_node('10.0.0.4', 5432)", "SELECT citus_remove_node('10.0.0.3', 5432)"]
     again = Server(**{**answers, "pg_dist_node": []})
     assert citus_group.leave(again.psql(), {"group": 1, "state": "absent"}, check_mode=False)["changed"] is False
+
+
+MOVE = {"table": "t", "shard": 102008, "source": "10.0.0.3", "target": "10.0.0.5"}
+
+
+def balancing(*plans: list[dict[str, Any]], job: int | None = None, state: str = "finished") -> Server:
+    """A coordinator whose plan of moves is another each time it is asked, and whose jobs end in a state."""
+    left = list(plans)
+
+    class Coordinator(Server):
+        def __call__(self, words: Sequence[str]) -> tuple[int, str, str]:
+            if "get_rebalance_table_shards_plan" in words[-1]:
+                self.asked.append(words[-1])
+                return 0, json.dumps(left.pop(0)), ""
+            return super().__call__(words)
+
+    return Coordinator(**{
+        "pg_is_in_recovery": [{"value": False}], "max(job_id)": [{"value": job}], "CROSS JOIN": [],
+        "citus_rebalance_start": [{"value": 7}], "state::text": [{"value": state}], "message": [{"message": "no room\n"}],
+    })  # fmt: skip
+
+
+def spread(server: Server, *, check_mode: bool = False) -> dict[str, Any]:
+    parameters = {"strategy": "by_shard_count", "within_s": 1.0}
+    return citus_rebalance.spread(server.psql(), parameters, check_mode=check_mode)
+
+
+def test_shards_are_moved_until_the_plan_is_empty() -> None:
+    server = balancing([MOVE], [])
+    assert spread(server) == {"changed": True, "moves": [MOVE], "copies": {}}
+    with pytest.raises(SqlError, match=r"1 move\(s\) are left"):
+        spread(balancing([MOVE], [MOVE]))
+    with pytest.raises(SqlError, match="job 7 is failed: no room"):
+        spread(balancing([MOVE], state="failed"))
+
+
+def test_nothing_is_started_where_nothing_is_to_be_moved_or_in_check_mode() -> None:
+    for server, check_mode in ((balancing([]), False), (balancing([MOVE]), True)):
+        assert spread(server, check_mode=check_mode)["changed"] is check_mode
+        assert not [asked for asked in server.asked if "citus_rebalance_start" in asked]
+
+
+def test_a_job_that_runs_is_waited_for() -> None:
+    assert spread(balancing([], job=6))["changed"]
+    with pytest.raises(SqlError, match=r"waited .* s for the rebalance job 6, which goes on \(running\): no room"):
+        spread(balancing([], job=6, state="running"))

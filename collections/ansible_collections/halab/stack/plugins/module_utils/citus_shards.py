@@ -55,14 +55,22 @@ def plan(psql: Psql, strategy: str) -> list[dict[str, Any]]:
     return psql.rows(_PLAN.format(strategy=literal(strategy)))
 
 
-def rebalance(psql: Psql, strategy: str, *, within_s: float) -> None:
-    """Run the job that balances the shards, or wait for the one that runs. Raises SqlError when it fails or is late."""
-    until = time.monotonic() + within_s
+def running(psql: Psql) -> int | None:
+    """Return the number of the job that moves shards now, None when there is none. Raises SqlError."""
     job = psql.value(_RUNNING)
-    if job is None:
-        # It returns null where it finds nothing to move.
-        job = psql.value(f"citus_rebalance_start(rebalance_strategy := {literal(strategy)}::name)")
-    while job is not None:
+    return None if job is None else int(job)
+
+
+def rebalance(psql: Psql, strategy: str) -> int | None:
+    """Start the job that balances the shards and return its number, None when it finds nothing. Raises SqlError."""
+    job = psql.value(f"citus_rebalance_start(rebalance_strategy := {literal(strategy)}::name)")
+    return None if job is None else int(job)
+
+
+def await_job(psql: Psql, job: int, *, within_s: float) -> None:
+    """Wait until a job has ended well. Raises SqlError when it fails or is late."""
+    until = time.monotonic() + within_s
+    while True:
         state = psql.value(_JOB.format(job=job))
         if state == "finished":
             return

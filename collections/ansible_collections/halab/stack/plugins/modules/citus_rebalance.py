@@ -73,16 +73,21 @@ def spread(psql: Psql, parameters: Mapping[str, Any], *, check_mode: bool) -> di
     """Balance the shards and return the module's result. Raises SqlError."""
     if psql.value("pg_is_in_recovery()"):
         return {"changed": False, "moves": [], "copies": {}}
-    strategy, within_s = parameters["strategy"], parameters["within_s"]
+    strategy, until = parameters["strategy"], time.monotonic() + parameters["within_s"]
+    job = citus_shards.running(psql)
+    if job is not None and not check_mode:
+        citus_shards.await_job(psql, job, within_s=until - time.monotonic())
     copies, moves = citus_shards.lacking(psql), citus_shards.plan(psql, strategy)
     if not check_mode:
         if copies:
             psql.execute("SELECT replicate_reference_tables()")
-        citus_shards.rebalance(psql, strategy, within_s=within_s)
-        left = citus_shards.plan(psql, strategy)
+        started = citus_shards.rebalance(psql, strategy) if moves else None
+        if started is not None:
+            citus_shards.await_job(psql, started, within_s=until - time.monotonic())
+        left = citus_shards.plan(psql, strategy) if moves else []
         if left:
             raise SqlError(f"{len(left)} move(s) are left after the rebalance, the first of shard {left[0]['shard']}")
-    return {"changed": bool(copies or moves), "moves": moves, "copies": copies}
+    return {"changed": bool(job or copies or moves), "moves": moves, "copies": copies}
 
 
 def main() -> None:
