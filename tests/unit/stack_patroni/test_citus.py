@@ -264,7 +264,8 @@ def balancing(*plans: list[dict[str, Any]], job: int | None = None, state: str =
 
     return Coordinator(**{
         "pg_is_in_recovery": [{"value": False}], "max(job_id)": [{"value": job}], "CROSS JOIN": [],
-        "citus_rebalance_start": [{"value": 7}], "state::text": [{"value": state}], "message": [{"message": "no room\n"}],
+        "citus_rebalance_start": [{"value": 7}], "state::text": [{"value": state}],
+        "message": [{"message": "no room\n"}],
     })  # fmt: skip
 
 
