@@ -65,7 +65,7 @@ def cluster(inventory: Path) -> Cluster:
     try:
         return load(inventory)
     except InventoryError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def thresholds(inventory: Path) -> Mapping[str, Threshold]:
     try:
         return load(inventory)
     except InventoryError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.fixture

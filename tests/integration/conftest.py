@@ -6,6 +6,7 @@ Nothing here changes the cluster outside that place. What the inventory does not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 
 import pytest
@@ -14,18 +15,27 @@ from tests.integration.support.space import WITHIN_S, Space
 
 from halab.clients.postgres import Connection, Target
 from halab.clients.redis_data import RedisData
-from halab.errors import HalabError, InputError
+from halab.errors import HalabError
 from halab.inventory import Cluster, Haproxy, RedisGroup
+from halab.workloads.redis_keys import remove_under
+from halab.workloads.sweep import sweep_keys
+
+
+@contextmanager
+def in_its_own_words() -> Iterator[None]:
+    """What halab says is what a person needs; where in the code it was said is not."""
+    try:
+        yield
+    except HalabError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.fixture(scope="session")
 def space(cluster: Cluster) -> Iterator[Space]:
     """Schema, role and key prefix of this run, removed at its end; what killed runs left is removed first."""
     made = Space(cluster)
-    try:
+    with in_its_own_words():
         made.__enter__()
-    except HalabError as error:
-        pytest.fail(str(error), pytrace=False)
     yield made
     made.__exit__(None, None, None)
 
@@ -62,13 +72,13 @@ def table(space: Space, leader: Connection) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _pgvector(request: pytest.FixtureRequest, cluster: Cluster) -> None:
-    """Tests that are marked so need pgvector on the servers; that it is missing is no reason to skip them silently."""
-    if request.node.get_closest_marker("pgvector") and not request.getfixturevalue("space").has_vectors:
-        version = cluster.patroni.postgresql_version
+def _prepared(request: pytest.FixtureRequest, space: Space) -> None:
+    """No test begins on a cluster whose inventory does not fit, and none of vectors without pgvector."""
+    if request.node.get_closest_marker("pgvector") and not space.has_vectors:
         pytest.fail(
-            f"extension vector is not on the servers: install postgresql-{version}-pgvector there, or leave these tests"
-            ' out with -m "not pgvector"',
+            "extension vector is not on the servers: install"
+            f" postgresql-{space.cluster.patroni.postgresql_version}-pgvector there, or leave these tests out with"
+            ' -m "not pgvector"',
             pytrace=False,
         )
 
@@ -78,23 +88,23 @@ def haproxy(cluster: Cluster) -> Haproxy:
     """The balancers, whose statistics can be read."""
     if cluster.haproxy is None:
         pytest.skip("the inventory has no host in group haproxy")
-    try:
+    with in_its_own_words():
         require_haproxy(cluster, cluster.haproxy)
-    except InputError as error:
-        pytest.fail(str(error), pytrace=False)
     return cluster.haproxy
 
 
 @pytest.fixture(scope="session")
-def redis_group(cluster: Cluster) -> RedisGroup:
-    """Redis, all of whose servers and Sentinels answer."""
+def redis_group(cluster: Cluster, space: Space) -> Iterator[RedisGroup]:
+    """Redis, all of whose servers and Sentinels answer; the run's keys are removed at its end."""
     if cluster.redis is None:
         pytest.skip("the inventory has no host in group redis")
-    try:
+    with in_its_own_words():
         require_redis(cluster, cluster.redis)
-    except InputError as error:
-        pytest.fail(str(error), pytrace=False)
-    return cluster.redis
+        connection = RedisData(cluster.redis, cluster.tls, at=redis_master(cluster, cluster.redis))
+        sweep_keys(cluster, connection)
+        connection.close()
+    yield cluster.redis
+    remove_under(RedisData(cluster.redis, cluster.tls), space.prefix)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.integration.support.access import redis_master
 from tests.integration.support.space import WITHIN_S, Space
 
 from halab.clients.postgres import Connection
@@ -14,7 +15,8 @@ from halab.clients.redis_data import RedisData
 from halab.inventory import Cluster
 from halab.waiting import eventually
 from halab.workloads.redis_keys import keys_under
-from halab.workloads.sweep import sweep
+from halab.workloads.suite import cleanup
+from halab.workloads.sweep import sweep_keys
 
 pytestmark = [pytest.mark.live, pytest.mark.basic]
 
@@ -24,6 +26,7 @@ ANOTHER = """
 import sys
 from halab.clients.redis_data import RedisData
 from halab.inventory import load
+from tests.integration.support.access import redis_master
 from tests.integration.support.space import Space
 
 cluster = load(sys.argv[1])
@@ -34,6 +37,16 @@ if cluster.redis is not None:
 print(space.schema, flush=True)
 sys.stdin.read()
 """
+
+
+def swept(cluster: Cluster) -> set[str]:
+    """Names of the runs of which something was removed, as it is when a run begins."""
+    names = set(cleanup(cluster))
+    if cluster.redis is not None:
+        connection = RedisData(cluster.redis, cluster.tls, at=redis_master(cluster, cluster.redis))
+        names |= set(sweep_keys(cluster, connection))
+        connection.close()
+    return names
 
 
 class TestSpace:
@@ -48,7 +61,7 @@ class TestSpace:
             assert another.stdout is not None
             name = another.stdout.readline().strip()
             assert name.startswith("halab_"), "the other run made no space"
-            assert name not in sweep(cluster), "a living run's space was removed"
+            assert name not in swept(cluster), "a living run's space was removed"
         finally:
             another.kill()
             another.communicate()
@@ -61,7 +74,7 @@ class TestSpace:
             within_s=ENDED_WITHIN_S,
             what="the killed run's sessions to end",
         )
-        removed = sweep(cluster)
+        removed = swept(cluster)
         assert name in removed
         assert space.schema not in removed
         assert not self.left(cluster, leader, name)
@@ -77,7 +90,7 @@ class TestSpace:
         )
         names = [str(what) for (what,) in found]
         if cluster.redis is not None:
-            connection = RedisData(cluster.redis, cluster.tls)
+            connection = RedisData(cluster.redis, cluster.tls, at=redis_master(cluster, cluster.redis))
             names += [f"key {key}" for key in keys_under(connection, f"{name}:")]
             connection.close()
         return names

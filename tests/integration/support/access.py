@@ -1,12 +1,10 @@
-"""Whether what an inventory says about Redis and the balancers is so; if not, which key to set.
-
-PostgreSQL's part is `halab.clients.cluster.require_access`.
-"""
+"""Whether what an inventory says about a cluster's servers is so; if not, which key to set."""
 
 from __future__ import annotations
 
 from collections import Counter
 
+from halab.clients.cluster import require_access
 from halab.clients.haproxy_stats import statistics
 from halab.clients.http import HttpError
 from halab.clients.postgres import OperationFailed
@@ -14,11 +12,30 @@ from halab.clients.redis import SentinelEndpoint, SentinelError
 from halab.clients.redis_data import RedisData
 from halab.errors import InputError, Problem
 from halab.inventory import Cluster, Haproxy, RedisGroup, RedisMember
-from halab.waiting import eventually
+from halab.waiting import WaitExpired, eventually
 
 WITHIN_S = 10.0
 AGREED_WITHIN_S = 30.0
+LEADER_WITHIN_S = 30.0
 _WRONG_PASSWORD = ("WRONGPASS", "invalid username-password", "NOAUTH", "Authentication required", "NOPERM")
+
+
+def require_postgresql(cluster: Cluster) -> None:
+    """Raises InputError when nobody who accepts writes can be used as the inventory says, after waiting for one."""
+
+    def refused() -> InputError | None:
+        try:
+            require_access(cluster)
+        except InputError as error:
+            return error
+        return None
+
+    try:
+        error = eventually(refused, accept=lambda _: True, within_s=LEADER_WITHIN_S, what="a leader")
+    except WaitExpired as expired:
+        error = InputError(str(cluster.inventory), [_postgresql_problem(str(expired.last), cluster)])
+    if error is not None:
+        raise error
 
 
 def require_redis(cluster: Cluster, group: RedisGroup) -> None:
@@ -73,10 +90,31 @@ def require_haproxy(cluster: Cluster, haproxy: Haproxy) -> None:
         raise InputError(str(cluster.inventory), dict.fromkeys(problems))
 
 
+def _postgresql_problem(said: str, cluster: Cluster) -> Problem:
+    """What to set where every server says the same, else what they say."""
+    count = len(cluster.patroni.members)
+    member = cluster.patroni.members[0]
+    for word, key, value, fix in (
+        ("connect-refused", "patroni_postgresql_port", member.postgresql_port, "Set it to the port of PostgreSQL."),
+        ("connect-unreachable", "ansible_host", member.host.address, "Set the addresses of the machines."),
+        ("connect-deadline", "ansible_host", member.host.address, "Set the addresses of the machines."),
+        ("connect-tls", "halab_ca_file", str(cluster.tls.ca_file), "Set the authority of the servers' certificates."),
+        (
+            "connect-rejected",
+            "patroni_superuser",
+            cluster.patroni.superuser,
+            "Set a superuser whom pg_hba.conf lets in.",
+        ),
+    ):
+        if said.count(word) == count:
+            return Problem(key, value, f"leads to no PostgreSQL server ({said})", fix)
+    return Problem("patroni", None, f"is a cluster without a leader ({said})", "`halab status` shows its members.")
+
+
 def _redis_problem(said: str, group: RedisGroup, member: RedisMember, key: str, port: int) -> Problem:
     if any(word in said for word in _WRONG_PASSWORD):
-        reason = f"is not the password of user {group.admin_user} at this service ({said})"
-        return Problem("redis_admin_password", None, reason, "Set the right one, and redis_admin_user.")
+        reason = f"is not the password of user {group.admin_user} of Redis and Sentinel"
+        return Problem("redis_admin_password", None, reason, "Set the right one, or redis_admin_user.")
     if "knows no master called" in said:
         fix = "Set it to the name in Sentinel's configuration."
         return Problem("redis_master_name", group.master_name, f"is unknown to Sentinel of {member.name}", fix)
@@ -86,10 +124,10 @@ def _redis_problem(said: str, group: RedisGroup, member: RedisMember, key: str, 
 
 def _haproxy_problem(said: str, cluster: Cluster, haproxy: Haproxy) -> Problem:
     if "status 401" in said:
-        reason = f"is not the password of user {haproxy.stats_user} ({said})"
+        reason = f"is not the password of user {haproxy.stats_user} of the page of statistics"
         fix = f"Remove it to use the one in {cluster.state_dir / 'secrets.yml'}, or set the right one."
         return Problem("haproxy_stats_password", None, reason, fix)
-    if "status 404" in said or "no statistics" in said:
+    if any(words in said for words in ("status 404", "status 503", "no statistics")):
         fix = "Set it to the path of HAProxy's `stats uri`."
         return Problem("haproxy_stats_path", haproxy.stats_path, f"is not the page of statistics ({said})", fix)
     fix = "Set it to the port of the page of statistics, or start HAProxy."
