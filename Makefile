@@ -16,7 +16,7 @@ export HOME   := $(or $(HOME),$(shell getent passwd $$(id -u) | cut -d: -f6))
 .PHONY: help setup lab up chaos drills status heal down destroy test static unit live integration faults defects mutation molecule lint format bench clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z][a-z ]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z ]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "  Parameters: SCENARIO=$(SCENARIO) INVENTORY=$(INVENTORY) PARTS='$(PARTS)'"
 
 chaos: ## Set up, build the lab, kill the primary under load, say what was kept (SCENARIO=, INVENTORY=)
