@@ -14,6 +14,7 @@ import pytest
 from tests.integration.support import members, scenarios
 from tests.integration.support.broken import Broken, carry_out
 from tests.integration.support.clients import Seen
+from tests.integration.support.servers import servers
 from tests.integration.support.space import WITHIN_S, Space
 
 from halab.clients.postgres import Connection
@@ -84,7 +85,7 @@ def alone(
 
 
 def needs_replicas(cluster: Cluster) -> None:
-    if len(cluster.patroni.members) < 2:
+    if len(servers(cluster)) < 2:
         pytest.skip("group patroni of the inventory has one host, so nobody can take over")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.integration.support import balance, members
+from tests.integration.support.servers import servers
 from tests.integration.support.space import WITHIN_S, Space
 
 from halab.clients.haproxy_stats import Server, statistics
@@ -36,7 +37,7 @@ class TestHaproxy:
     ) -> None:
         """Writes go to the primary and nowhere else; of the read port's servers every replica is up."""
         leader = members.primary(cluster)
-        points = {f"{member.host.address}:{member.postgresql_port}": member.name for member in cluster.patroni.members}
+        points = {f"{member.host.address}:{member.postgresql_port}": member.name for member in servers(cluster)}
         for balancer in haproxy.balancers:
             shown = _by_backend(haproxy, cluster, balancer.address)
             if not any(server.address for servers in shown.values() for server in servers):
@@ -61,7 +62,7 @@ class TestHaproxy:
     def test_a_session_to_the_read_port_reads_from_a_replica(
         self, cluster: Cluster, haproxy: Haproxy, routed: Callable[[int], Connection]
     ) -> None:
-        if len(cluster.patroni.members) < 2:
+        if len(servers(cluster)) < 2:
             pytest.skip("group patroni of the inventory has one host, so there is no replica")
         assert routed(haproxy.read_port).run("SELECT pg_is_in_recovery()", within_s=WITHIN_S) == [(True,)]
 
@@ -90,11 +91,11 @@ class TestLoadBalancing:
         [(there, _)] = probe.run(WHO, within_s=WITHIN_S)
         name = _backend_of(there, earlier, _by_backend(haproxy, cluster, haproxy.entry_points[0]))
 
-        def servers() -> dict[str, Server]:
+        def up() -> dict[str, Server]:
             shown = _by_backend(haproxy, cluster, haproxy.entry_points[0])[name]
             return {server.address: server for server in shown if server.up and not server.backup}
 
-        backend = servers()
+        backend = up()
         algorithm = backend[there].algorithm
         if algorithm not in balance.KNOWN:
             pytest.skip(f"backend {name} has algorithm `{algorithm}`; known is how {', '.join(balance.KNOWN)} spread")
@@ -114,7 +115,7 @@ class TestLoadBalancing:
             if session.run(WHO, within_s=WITHIN_S)[0][0] == there:
                 session.close()
         held = eventually(
-            servers,
+            up,
             accept=lambda seen: there in seen and seen[there].sessions < backend[there].sessions,
             within_s=SETTLED_WITHIN_S,
             what=f"the page to show that the sessions with {there} ended",
@@ -137,9 +138,9 @@ def _by_backend(haproxy: Haproxy, cluster: Cluster, address: str) -> dict[str, l
 
 def _backend_of(point: str, before: dict[str, list[Server]], after: dict[str, list[Server]]) -> str:
     """The backend whose server at `point` has a session more than before."""
-    totals = {(name, server.name): server.total for name, servers in before.items() for server in servers}
-    for name, servers in after.items():
-        for server in servers:
+    totals = {(name, server.name): server.total for name, shown in before.items() for server in shown}
+    for name, shown in after.items():
+        for server in shown:
             if server.address == point and not server.backup and server.total > totals.get((name, server.name), 0):
                 return name
     pytest.skip(f"no backend of the page has a new session at {point}: set `stats show-legends` in HAProxy")

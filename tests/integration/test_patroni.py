@@ -10,6 +10,7 @@ from itertools import count
 
 import pytest
 from tests.integration.support import members
+from tests.integration.support.servers import servers
 from tests.integration.support.space import WITHIN_S, Space
 from tests.integration.support.timing import median_ms
 
@@ -38,14 +39,11 @@ def tls_context(cluster: Cluster) -> ssl.SSLContext:
 @pytest.fixture
 def statuses(cluster: Cluster, tls_context: ssl.SSLContext) -> dict[str, MemberStatus]:
     """What Patroni of each member says about it. Whoever does not answer fails the test."""
-    return {
-        member.name: PatroniEndpoint(member, tls_context).status(within_s=WITHIN_S)
-        for member in cluster.patroni.members
-    }
+    return {member.name: PatroniEndpoint(member, tls_context).status(within_s=WITHIN_S) for member in servers(cluster)}
 
 
 def needs_replicas(cluster: Cluster) -> None:
-    if len(cluster.patroni.members) < 2:
+    if len(servers(cluster)) < 2:
         pytest.skip("group patroni of the inventory has one host, so there is no replica")
 
 
@@ -53,7 +51,7 @@ class TestPatroniHealth:
     def test_the_rest_interface_of_every_member_answers(
         self, statuses: dict[str, MemberStatus], cluster: Cluster
     ) -> None:
-        assert set(statuses) == {member.name for member in cluster.patroni.members}
+        assert set(statuses) == {member.name for member in servers(cluster)}
 
     def test_there_is_one_leader(self, statuses: dict[str, MemberStatus]) -> None:
         assert [status.role for status in statuses.values()].count("primary") == 1, statuses
@@ -73,11 +71,11 @@ class TestPatroniHealth:
                 entry["name"]: entry["role"]
                 for entry in PatroniEndpoint(member, tls_context).cluster(within_s=WITHIN_S)["members"]
             }
-            for member in cluster.patroni.members
+            for member in servers(cluster)
         }
         first = next(iter(views.values()))
         assert all(view == first for view in views.values()), views
-        assert len(first) == len(cluster.patroni.members), first
+        assert len(first) == len(servers(cluster)), first
 
 
 class TestReadWriteSplitting:
@@ -129,7 +127,7 @@ class TestLagAndSlots:
             "SELECT application_name, state, replay_lsn IS NOT NULL FROM pg_stat_replication", within_s=WITHIN_S
         )
         streaming = [name for name, state, replays in rows if state == "streaming" and replays]
-        assert len(streaming) >= len(cluster.patroni.members) - 1, rows
+        assert len(streaming) >= len(servers(cluster)) - 1, rows
 
     def test_a_committed_row_is_soon_read_on_every_replica(
         self,
@@ -178,7 +176,7 @@ class TestLagAndSlots:
             within_s=WITHIN_S,
         )
         used = [name for name, active, _ in slots if active]
-        assert len(used) >= len(cluster.patroni.members) - 1, slots
+        assert len(used) >= len(servers(cluster)) - 1, slots
         assert not [name for name, _, status in slots if status in ("lost", "unreserved")], slots
 
 
@@ -194,7 +192,7 @@ class TestSplitBrain:
             leaders.add(members.primary(cluster))
             roles = {
                 member.name: PatroniEndpoint(member, tls_context).status(within_s=WITHIN_S).role
-                for member in cluster.patroni.members
+                for member in servers(cluster)
             }
             assert list(roles.values()).count("primary") == 1, roles
             leaders.add(next(name for name, role in roles.items() if role == "primary"))
@@ -206,6 +204,6 @@ class TestSplitBrain:
 
 def _uses_slots(cluster: Cluster, context: ssl.SSLContext) -> bool:
     """GET /config is open to everybody who may read. Patroni's default is to use slots."""
-    member = cluster.patroni.members[0]
+    member = servers(cluster)[0]
     _, answer = JsonEndpoint(member.host.address, member.rest_port, context).call("GET", "/config", within_s=WITHIN_S)
     return bool((answer or {}).get("postgresql", {}).get("use_slots", True))
