@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 LIVE = tuple(
-    Path(__file__).parent / folder for folder in ("day2", "faults", "foreign", "ha", "integration", "lab", "molecule")
+    Path(__file__).parent / folder
+    for folder in ("day2", "faults", "foreign", "ha", "integration", "lab", "molecule", "vm")
 )
 CONSENT = pytest.StashKey[str]()
 

@@ -9,7 +9,7 @@ short_description: Declare that halab owns the machines of an inventory
 version_added: 0.1.0
 author: The halab authors
 description:
-  - A file of this plugin beside C(hosts.yml) says that the hosts of the inventory are containers
+  - A file of this plugin beside C(hosts.yml) says that the hosts of the inventory are containers or virtual machines
     made by P(halab.lab.nodes#role).
   - It gives every host its literal address, SSH settings, power switch (C(machine_power)) and limits from outside
     (C(machine_limits)), and the inventory its state directory.
@@ -25,6 +25,22 @@ options:
     description: Name of the lab; the id is this and six hexadecimal digits of the folder's hash.
     type: str
     required: true
+  kind:
+    description:
+      - What the machines are. C(container) needs a container engine only. C(vm) needs QEMU besides
+        (C(apt-get install qemu-system-x86 qemu-utils)) and gives each machine a kernel of its own; it has no
+        C(machine_limits).
+    type: str
+    choices: [container, vm]
+    default: container
+  memory_mib:
+    description: Memory of a machine of kind C(vm) in MiB.
+    type: int
+    default: 768
+  cpus:
+    description: Processors of a machine of kind C(vm).
+    type: int
+    default: 1
   engine:
     description: Container engine. C(auto) takes Podman when it is installed, else Docker.
     type: str
@@ -69,6 +85,10 @@ from ansible.template import trust_as_template
 
 from ansible_collections.halab.lab.plugins.module_utils import layout, switch
 
+READY_WITHIN_S = {"container": 60, "vm": 300}
+# A machine that is emulated takes its time with a handshake.
+SLOW = {"ansible_ssh_timeout": 60}
+
 
 def _plain(value: Any) -> Any:
     """Mark our own strings as trusted: ansible-inventory wraps others in an object, which testinfra cannot read."""
@@ -106,6 +126,7 @@ class InventoryModule(BaseInventoryPlugin):
         lab = layout.lab_id(self.get_option("name"), folder)
         state_dir = layout.state_home() / lab
         record = layout.read_record(state_dir)
+        kind = record.get("kind") or str(self.get_option("kind"))
         subnet = record.get("subnet") or layout.preferred_subnet(lab, self.get_option("subnet_pool"))
         numbers = layout.assign_numbers(hosts, record.get("numbers", {}))
         power = os.path.join(self.get_option("store"), lab, "power")
@@ -114,6 +135,10 @@ class InventoryModule(BaseInventoryPlugin):
             "halab_state_dir": str(state_dir),
             "halab_cluster_name": lab,
             "lab_id": lab,
+            "lab_kind": kind,
+            "lab_memory_mib": self.get_option("memory_mib"),
+            "lab_cpus": self.get_option("cpus"),
+            "lab_within": READY_WITHIN_S[kind],
             "lab_engine": record.get("engine") or self._engine(),
             "lab_subnet": subnet,
             "lab_subnet_pool": self.get_option("subnet_pool"),
@@ -141,7 +166,7 @@ class InventoryModule(BaseInventoryPlugin):
                     "-o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
                 ),
                 "machine_power": {verb: [power, verb, host] for verb in switch.VERBS},
-                "machine_limits": [power, "limit", host],
+                **({"machine_limits": [power, "limit", host]} if kind == "container" else SLOW),
             }.items():
                 inventory.set_variable(host, name, _plain(value))
 

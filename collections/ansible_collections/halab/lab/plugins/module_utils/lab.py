@@ -23,12 +23,13 @@ from ansible_collections.halab.lab.plugins.module_utils import (
     machine_limits,
     switch,
     switchboard,
+    vm_switch,
     volumes,
 )
 from ansible_collections.halab.lab.plugins.module_utils.engine import LABEL, Engine, EngineError, Limits
 
 # Named here so that Ansible sends them along: the switchboard puts their sources into the switch.
-SWITCH = (machine_limits, switch)
+SWITCH = (machine_limits, switch, vm_switch)
 WORKERS = 4  # engines serialise on their own locks beyond that
 
 
@@ -53,7 +54,7 @@ class Plan:
 
 
 class Lab:
-    """The machines, network and disks that carry one lab's id."""
+    """The machines, network and disks that carry one lab's id. The machines are containers; see VmLab for others."""
 
     def __init__(self, lab: str, *, engine: str, store: str) -> None:
         self.id = lab
@@ -81,7 +82,7 @@ class Lab:
         """Compare what is wanted with what carries our label."""
         plan = Plan(image=image, numbers=numbers)
         plan.disks = {host: self._disks(host, volumes) for host in numbers}
-        existing = self.engine.containers(self.id)
+        existing = self._existing()
         for host in numbers:
             machine = existing.get(host)
             if machine is None:
@@ -103,7 +104,7 @@ class Lab:
         subnet = self._network(subnet, pool)
         limits = self._limits(plan.image)
         self._write(self.folder / "authorized_keys", f"{authorized_key.strip()}\n".encode(), 0o600)
-        switchboard.install(self.folder, self.engine.name, self._write)
+        switchboard.install(self.folder, self._switched_by(), self._write)
         self._remove_machines([*plan.removed, *plan.replaced])
         with ThreadPoolExecutor(WORKERS) as workers:
             for done in workers.map(lambda host: self._machine(plan, host, subnet, limits), plan.numbers):
@@ -115,15 +116,14 @@ class Lab:
 
     def plan_removal(self) -> Plan:
         """Everything that carries our label."""
-        plan = Plan(removed=list(self.engine.containers(self.id)))
-        plan.other = self.folder.exists() or bool(self.engine.network_subnet(self.id))
+        plan = Plan(removed=list(self._existing()))
+        plan.other = self.folder.exists() or bool(self._subnet())
         return plan
 
     def remove(self, plan: Plan) -> None:
         """Remove it; disks last, when nobody uses them any more."""
         self._remove_machines(plan.removed)
-        if self.engine.network_subnet(self.id):
-            self.engine.run("network", "rm", self.id)
+        self._remove_network()
         volumes.remove_all(self.folder)
 
     def _disks(self, host: str, wanted: list[dict[str, Any]]) -> list[volumes.Volume]:
@@ -135,12 +135,41 @@ class Lab:
             "image": plan.image,
             "number": plan.numbers[host],
             "volumes": [(disk.path, str(disk.mount_point)) for disk in plan.disks[host]],
-            "options": self.engine.machine_options(),
+            "options": self._options(),
         }
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
 
+    def _existing(self) -> dict[str, dict[str, Any]]:
+        """Machines there are, by host: spec and running, among others."""
+        return self.engine.containers(self.id)
+
+    def _switched_by(self) -> str:
+        return self.engine.name
+
+    def _options(self) -> list[str]:
+        """What every machine is made with, beside its image, number and disks."""
+        return self.engine.machine_options()
+
+    def _subnet(self) -> str:
+        return self.engine.network_subnet(self.id)
+
+    def _make_network(self, subnet: str) -> bool:
+        """Make it; False when the subnet is taken after all."""
+        try:
+            self.engine.run("network", "create", "--label", f"{LABEL}={self.id}", "--subnet", subnet, self.id)
+        except EngineError as error:
+            # A network without machines has no route yet: only the engine knows it is taken.
+            if "already used" in str(error) or "overlap" in str(error).lower():
+                return False
+            raise
+        return True
+
+    def _remove_network(self) -> None:
+        if self._subnet():
+            self.engine.run("network", "rm", self.id)
+
     def _network(self, subnet: str, pool: str) -> str:
-        existing = self.engine.network_subnet(self.id)
+        existing = self._subnet()
         if existing:
             return existing
         taken = _taken_subnets()
@@ -149,17 +178,11 @@ class Lab:
             network = ipaddress.ip_network(candidate)
             if any(network.overlaps(other) for other in taken):
                 continue
-            try:
-                self.engine.run("network", "create", "--label", f"{LABEL}={self.id}", "--subnet", candidate, self.id)
-            except EngineError as error:
-                # A network without machines has no route yet: only the engine knows it is taken.
-                if "already used" in str(error) or "overlap" in str(error).lower():
-                    continue
-                raise
-            return candidate
+            if self._make_network(candidate):
+                return candidate
         raise EngineError(f"subnet_pool: no free /24 is left in {pool} on this host. Set another pool in machines.yml.")
 
-    def _limits(self, image: str) -> Limits:
+    def _limits(self, image: str) -> Any:
         """Probed once a lab and image: a probe starts a container."""
         record = self.folder / "limits.json"
         with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
@@ -173,9 +196,9 @@ class Lab:
     def _keys(self, host: str) -> Path:
         return self.folder / "hostkeys" / host
 
-    def _machine(self, plan: Plan, host: str, subnet: str, limits: Limits) -> bool:
-        """Disks, host key and container of one host; was anything but the container changed?"""
-        made = [volumes.ensure(disk) for disk in plan.disks[host]]
+    def _machine(self, plan: Plan, host: str, subnet: str, limits: Any) -> bool:
+        """Disks, host key and machine of one host; was anything but the machine changed?"""
+        made = [self._disk(disk) for disk in plan.disks[host]]
         changed = any(made)
         keys = self._keys(host)
         if not (keys / "ssh_host_ed25519_key.pub").exists():
@@ -188,14 +211,23 @@ class Lab:
             )
             changed = True
         if host in plan.started:
-            machine = switch.Machine(self.engine.name, self.folder, host)
-            switch.thaw(machine)
-            switch.on(machine)
+            self._start(host)
         elif host in plan.created:
             self._create(plan, host, subnet, limits)
         return changed
 
-    def _create(self, plan: Plan, host: str, subnet: str, limits: Limits) -> None:
+    def _disk(self, disk: volumes.Volume) -> bool:
+        return volumes.ensure(disk)
+
+    def _start(self, host: str) -> None:
+        machine = switch.Machine(self.engine.name, self.folder, host)
+        switch.thaw(machine)
+        switch.on(machine)
+
+    def _console(self, host: str) -> str:
+        return self.engine.run("logs", "--tail", "15", f"{self.id}-{host}", check=False)
+
+    def _create(self, plan: Plan, host: str, subnet: str, limits: Any) -> None:
         mounts = [("--volume", f"{disk.mount_point}:{disk.path}") for disk in plan.disks[host]]
         mounts += [
             ("--volume", f"{self._keys(host)}:/etc/ssh/halab:ro"),
@@ -232,9 +264,9 @@ class Lab:
                 except OSError as error:
                     last = str(error)
                 if time.monotonic() > deadline:
-                    log = self.engine.run("logs", "--tail", "15", f"{self.id}-{host}", check=False)
                     raise EngineError(
-                        f"{host}: no SSH at {address}:22 within {within_s:.0f} s ({last}). Its console said:\n{log}"
+                        f"{host}: no SSH at {address}:22 within {within_s:.0f} s ({last}). Its console said:\n"
+                        + self._console(host)
                     )
                 time.sleep(0.05)  # between attempts to connect; there is nothing to be notified by
 

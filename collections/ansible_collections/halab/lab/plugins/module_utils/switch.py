@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.halab.lab.plugins.module_utils import machine_limits
 
@@ -57,7 +58,7 @@ class Machine:
 
     def call(self, *words: str) -> str:
         """Run the engine on the container; its output. Raises SwitchError."""
-        return _run(self.engine, *words, self.container)
+        return called(self.engine, *words, self.container)
 
 
 def state(machine: Machine) -> None:
@@ -71,7 +72,7 @@ def off(machine: Machine) -> None:
     if power == "off":
         return
     _kill(machine, pid, frozen=power == "frozen")
-    _await(lambda: machine.look()[0] == "off", f"{machine.host}: is not off")
+    awaited(lambda: machine.look()[0] == "off", f"{machine.host}: is not off")
 
 
 def on(machine: Machine) -> None:
@@ -84,7 +85,7 @@ def on(machine: Machine) -> None:
     for disk, point in machine.volumes:
         if not os.path.ismount(point):
             _check(disk)
-            _run("mount", "-o", "loop,noatime", str(disk), str(point))
+            called("mount", "-o", "loop,noatime", str(disk), str(point))
     machine.call("start")
 
 
@@ -127,11 +128,11 @@ def lose(machine: Machine) -> None:
     # By our own hand, not the engine's: a few milliseconds later, nobody has had the time to notice the dead disk.
     _kill_all(pid)
     _kill(machine, pid, frozen=power == "frozen")
-    _await(lambda: machine.look()[0] == "off", f"{machine.host}: is not off")
+    awaited(lambda: machine.look()[0] == "off", f"{machine.host}: is not off")
     for disk, point in machine.volumes:
-        _run("umount", str(point))
+        called("umount", str(point))
         # While anybody still holds the dead file system, a new mount would be that one again.
-        _await(functools.partial(_detached, disk), f"{disk}: is still in use")
+        awaited(functools.partial(_detached, disk), f"{disk}: is still in use")
 
 
 def limit(machine: Machine, words: Sequence[str]) -> None:
@@ -184,7 +185,7 @@ def _kill_all(pid: int) -> None:
 
 
 def _detached(disk: Path) -> bool:
-    return not _run("losetup", "--associated", str(disk))
+    return not called("losetup", "--associated", str(disk))
 
 
 def _check(disk: Path) -> None:
@@ -196,14 +197,16 @@ def _check(disk: Path) -> None:
         )
 
 
-def _run(*argv: str) -> str:
+def called(*argv: str) -> str:
+    """Run a program; its output. Raises SwitchError with what it said."""
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"})
     if done.returncode != 0:
         raise SwitchError(f"`{' '.join(argv)}` failed with code {done.returncode}: {done.stderr.strip()}")
     return done.stdout.strip()
 
 
-def _await(condition: Callable[[], bool], otherwise: str) -> None:
+def awaited(condition: Callable[[], bool], otherwise: str) -> None:
+    """Wait until it is so. Raises SwitchError that begins with `otherwise` after WITHIN_S seconds."""
     deadline = time.monotonic() + WITHIN_S
     while not condition():
         if time.monotonic() > deadline:
@@ -211,22 +214,28 @@ def _await(condition: Callable[[], bool], otherwise: str) -> None:
         time.sleep(POLL_S)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(
+    arguments: Sequence[str],
+    *,
+    machine_of: Callable[[str, Path, str], Any] = Machine,
+    verbs: Mapping[str, Callable[[Any], None]] = VERBS,
+    limiting: Callable[[Any, Sequence[str]], None] = limit,
+) -> int:
     """ENGINE FOLDER VERB HOST WORD...: do it; 0, or 1 with the reason on standard error."""
     engine, folder, verb, host, *words = [*arguments, "", ""]
     lab = Path(folder)
     words = [word for word in words if word]
     known = sorted(path.name for path in (lab / "hostkeys").glob("*"))
     try:
-        if verb not in (*VERBS, "limit") or (words and verb != "limit"):
-            raise SwitchError(f"{verb!r}: say one of {', '.join(VERBS)} or limit, then the machine")
+        if verb not in (*verbs, "limit") or (words and verb != "limit"):
+            raise SwitchError(f"{verb!r}: say one of {', '.join(verbs)} or limit, then the machine")
         if host not in known:
             raise SwitchError(f"{host!r}: is no machine of {lab.name}. It has {', '.join(known)}")
-        machine = Machine(engine, lab, host)
+        machine = machine_of(engine, lab, host)
         if verb == "limit":
-            limit(machine, words)
+            limiting(machine, words)
         else:
-            VERBS[verb](machine)
+            verbs[verb](machine)
     except (SwitchError, machine_limits.LimitError, OSError) as error:
         sys.stderr.write(f"power: {error}\n")
         return 1

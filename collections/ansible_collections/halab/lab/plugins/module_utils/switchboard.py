@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 _PACKAGE = "ansible_collections.halab.lab.plugins.module_utils"
-_PARTS = ("machine_limits", "switch")
-_MAIN = f"import sys\nfrom {_PACKAGE}.switch import main\nsys.exit(main(sys.argv[1:]))\n"
+_PARTS = ("machine_limits", "switch", "vm_switch")
+_MAIN = "import sys\nfrom {package}.{part} import main\nsys.exit(main(sys.argv[1:]))\n"
+_VM = "vm"
+"""In place of the engine's name: the machines are virtual, each a process."""
 
 _POWER = """#!/bin/sh
 # Power switch of the machines of {lab}:
@@ -19,7 +21,7 @@ _POWER = """#!/bin/sh
 #   power limit HOST get|NAME=VALUE...
 set -u
 [ "$(id -u)" = 0 ] || exec sudo -n "$0" "$@"
-if [ $# = 2 ] && [ "$1" = state ] && [ -d "{folder}/hostkeys/$2" ]; then
+if [ {engine} != vm ] && [ $# = 2 ] && [ "$1" = state ] && [ -d "{folder}/hostkeys/$2" ]; then
   status=$({engine} inspect --type container --format '{{{{.State.Status}}}}' "{lab}-$2") || exit 1
   case $status in
     running) echo on ;; paused) echo frozen ;; *) echo off ;;
@@ -32,18 +34,18 @@ fi
 
 def install(folder: Path, engine: str, write: Callable[[Path, bytes, int], None]) -> None:
     """Put the switch of the lab in `folder` there, by `write(path, content, mode)`."""
-    write(folder / "switch.pyz", _archive(), 0o644)
+    write(folder / "switch.pyz", _archive("vm_switch" if engine == _VM else "switch"), 0o644)
     write(folder / "power", _POWER.format(lab=folder.name, engine=engine, folder=folder).encode(), 0o755)
 
 
-def _archive() -> bytes:
-    """The same bytes for the same sources, so that a second run changes nothing."""
+def _archive(part: str) -> bytes:
+    """A program that runs `main` of `part`: the same bytes for the same sources, so a second run changes nothing."""
     data = io.BytesIO()
     folders = _PACKAGE.split(".")
     texts = {"/".join(folders[: depth + 1]) + "/__init__.py": "" for depth in range(len(folders))}
-    texts |= {"/".join(folders) + f"/{part}.py": _source(f"{_PACKAGE}.{part}") for part in _PARTS}
+    texts |= {"/".join(folders) + f"/{name}.py": _source(f"{_PACKAGE}.{name}") for name in _PARTS}
     with zipfile.ZipFile(data, "w") as archive:
-        for name, text in (texts | {"__main__.py": _MAIN}).items():
+        for name, text in (texts | {"__main__.py": _MAIN.format(package=_PACKAGE, part=part)}).items():
             archive.writestr(zipfile.ZipInfo(name), text)
     return data.getvalue()
 

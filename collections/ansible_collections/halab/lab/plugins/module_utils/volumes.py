@@ -41,6 +41,16 @@ class Volume:
 
 def ensure(volume: Volume) -> bool:
     """Make and mount the file system; was anything done? Survives being killed at any point."""
+    changed = form(volume)
+    if not os.path.ismount(volume.mount_point):
+        volume.mount_point.mkdir(parents=True, exist_ok=True)
+        _call("mount", "-o", "loop,noatime", str(volume.image), str(volume.mount_point))
+        changed = True
+    return changed
+
+
+def form(volume: Volume) -> bool:
+    """Make the file system, for who mounts it himself; was anything done?"""
     changed = False
     if not volume.image.exists():
         volume.image.parent.mkdir(parents=True, exist_ok=True)
@@ -53,10 +63,6 @@ def ensure(volume: Volume) -> bool:
             "mkfs.ext4", "-q", "-F", "-L", volume.name[:16], "-E", "lazy_itable_init=1,lazy_journal_init=1", str(draft)
         )
         draft.rename(volume.image)
-        changed = True
-    if not os.path.ismount(volume.mount_point):
-        volume.mount_point.mkdir(parents=True, exist_ok=True)
-        _call("mount", "-o", "loop,noatime", str(volume.image), str(volume.mount_point))
         changed = True
     return changed
 

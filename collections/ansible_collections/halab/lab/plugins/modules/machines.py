@@ -10,19 +10,36 @@ short_description: Make or remove the machines of a lab
 version_added: 0.1.0
 author: The halab authors
 description:
-  - Makes containers that boot systemd and are reached by SSH only, with their own disks, on their own network.
-  - Machines are found by label, never by memory, so the next run finishes or removes what a killed one left half-way.
+  - Makes containers or virtual machines that boot systemd and are reached by SSH only, with their own disks, on their
+    own network.
+  - Machines are found by what carries the lab's id, never by memory, so the next run finishes or removes what a killed
+    one left half-way.
   - A machine whose description changed (image, disks) is made anew; its disks keep their content.
 options:
   lab:
     description: Id of the lab. Every object made carries it as the label C(halab).
     type: str
     required: true
+  kind:
+    description:
+      - What a machine is. V(container) boots systemd in a container; V(vm) is a process of QEMU with a kernel of its
+        own, run by KVM where that works on this host and by emulation where it does not.
+    type: str
+    choices: [container, vm]
+    default: container
   engine:
-    description: Container engine.
+    description: Container engine. Machines of kind V(vm) take the files of the image out of it.
     type: str
     choices: [podman, docker]
     default: podman
+  memory_mib:
+    description: Memory of a machine of kind V(vm) in MiB.
+    type: int
+    default: 768
+  cpus:
+    description: Processors of a machine of kind V(vm).
+    type: int
+    default: 1
   state:
     description: Whether the machines should exist and run, or nothing of the lab should be left.
     type: str
@@ -110,7 +127,8 @@ host_keys:
   returned: when O(state=present)
   type: dict
 limits:
-  description: What this host allows a machine - runtime, cgroup layout, ulimits, capabilities.
+  description:
+    - What this host allows a machine - runtime, cgroup layout, ulimits, capabilities; of a virtual one, how it is run.
   returned: when O(state=present)
   type: dict
 created:
@@ -139,6 +157,7 @@ from ansible_collections.halab.lab.plugins.module_utils.engine import EngineErro
 from ansible_collections.halab.lab.plugins.module_utils.lab import Lab, Plan
 from ansible_collections.halab.lab.plugins.module_utils.layout import LayoutError
 from ansible_collections.halab.lab.plugins.module_utils.switch import SwitchError
+from ansible_collections.halab.lab.plugins.module_utils.vm_lab import VmLab
 from ansible_collections.halab.lab.plugins.module_utils.volumes import VolumeError
 
 VOLUME_SPEC = {
@@ -152,6 +171,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "lab": {"type": "str", "required": True},
+            "kind": {"type": "str", "choices": ["container", "vm"], "default": "container"},
+            "memory_mib": {"type": "int", "default": 768},
+            "cpus": {"type": "int", "default": 1},
             "engine": {"type": "str", "choices": ["podman", "docker"], "default": "podman"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "image": {"type": "str"},
@@ -168,7 +190,7 @@ def main() -> None:
     )
     options = module.params
     try:
-        lab = Lab(options["lab"], engine=options["engine"], store=options["store"])
+        lab = _lab(options)
         with lab.lock():
             if options["state"] == "absent":
                 plan = lab.plan_removal()
@@ -192,6 +214,13 @@ def main() -> None:
     except (EngineError, LayoutError, SwitchError, VolumeError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**answer, **_result(plan))
+
+
+def _lab(options: dict[str, Any]) -> Lab:
+    common = {"engine": options["engine"], "store": options["store"]}
+    if options["kind"] == "container":
+        return Lab(options["lab"], **common)
+    return VmLab(options["lab"], **common, memory_mib=options["memory_mib"], cpus=options["cpus"])
 
 
 def _result(plan: Plan) -> dict[str, Any]:
