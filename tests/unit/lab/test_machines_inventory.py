@@ -64,12 +64,28 @@ def test_what_was_created_wins_over_what_would_be_asked_for(folder: Path, tmp_pa
     assert found["pg1"]["lab_engine"] == "docker"
 
 
+def test_virtual_machines_have_the_same_switch_and_no_limits(folder: Path, tmp_path: Path) -> None:
+    (folder / "machines.yml").write_text(f"{MACHINES}kind: vm\n")
+    found = hostvars(folder, tmp_path)["pg1"]
+    assert found["lab_kind"] == "vm" and found["machine_power"]["off"][-1] == "pg1"
+    assert "machine_limits" not in found
+
+
+def test_a_lab_of_containers_stays_one_until_it_is_destroyed(folder: Path, tmp_path: Path) -> None:
+    state = Path(hostvars(folder, tmp_path)["pg1"]["halab_state_dir"])
+    state.mkdir(parents=True)
+    (state / "lab.json").write_text(json.dumps({"subnet": "10.9.8.0/24", "numbers": {}, "engine": "podman"}))
+    (folder / "machines.yml").write_text(f"{MACHINES}kind: vm\n")
+    assert hostvars(folder, tmp_path)["pg1"]["lab_kind"] == "container"
+
+
 @pytest.mark.parametrize(
     ("machines", "complaint"),
     [
         (MACHINES.replace("250", "12"), "addresses.haproxy_address: 12"),
         (MACHINES + "subnet_pool: nonsense\n", "subnet_pool: 'nonsense'"),
         (MACHINES + "engine: vmware\n", "engine"),
+        (MACHINES + "kind: metal\n", "kind"),
     ],
 )
 def test_a_bad_value_is_named(folder: Path, tmp_path: Path, machines: str, complaint: str) -> None:

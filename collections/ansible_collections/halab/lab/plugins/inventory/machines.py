@@ -126,7 +126,8 @@ class InventoryModule(BaseInventoryPlugin):
         lab = layout.lab_id(self.get_option("name"), folder)
         state_dir = layout.state_home() / lab
         record = layout.read_record(state_dir)
-        kind = record.get("kind") or str(self.get_option("kind"))
+        # A lab that exists stays what it is until it is destroyed; records without a word are of containers.
+        kind = record.get("kind", "container") if record else str(self.get_option("kind"))
         subnet = record.get("subnet") or layout.preferred_subnet(lab, self.get_option("subnet_pool"))
         numbers = layout.assign_numbers(hosts, record.get("numbers", {}))
         power = os.path.join(self.get_option("store"), lab, "power")
