@@ -13,7 +13,8 @@ from halab.clients.cluster import superuser_target
 from halab.clients.etcd_channel import Channel, Login
 from halab.clients.etcd_data import EtcdData
 from halab.clients.http import client_context
-from halab.clients.postgres import Connection, OperationFailed, Target
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection, Target
 from halab.clients.redis_data import RedisData
 from halab.inventory import Cluster
 

@@ -13,7 +13,8 @@ from tests.integration.support.citus_tables import COUNTRIES, CUSTOMERS, ORDERS_
 from tests.integration.support.embeddings import ROWS, embedding, nearest
 from tests.integration.support.timing import median_ms
 
-from halab.clients.postgres import Connection, OperationFailed
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection
 
 pytest_plugins = ("tests.integration.citus_support",)
 pytestmark = [pytest.mark.live, pytest.mark.citus]

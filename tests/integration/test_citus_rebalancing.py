@@ -10,7 +10,8 @@ from tests.integration.support.citus import WITHIN_S, Citus, entry
 from tests.integration.support.citus_tables import CUSTOMERS, ORDERS_EACH, SHARDS, Shop
 from tests.integration.support.space import Space
 
-from halab.clients.postgres import Connection, OperationFailed, Target
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection, Target
 from halab.waiting import eventually
 
 pytest_plugins = ("tests.integration.citus_support",)

@@ -12,7 +12,8 @@ from tests.integration.support.citus import WITHIN_S, Citus, entry
 from tests.integration.support.citus_tables import Pair
 from tests.integration.support.space import Space
 
-from halab.clients.postgres import Connection, OperationFailed
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection
 
 pytest_plugins = ("tests.integration.citus_support",)
 pytestmark = [pytest.mark.live, pytest.mark.citus]

@@ -14,7 +14,8 @@ from tests.integration.support.breaking import Held, broken, holding
 from tests.integration.support.citus import CONNINFO, Citus, failed_over_within_s, recovered_within_s
 from tests.integration.support.citus_tables import Pair
 
-from halab.clients.postgres import Connection, OperationFailed
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection
 from halab.driver.site import Site
 from halab.inventory import PatroniMember
 from halab.waiting import eventually

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.integration.support.space import WITHIN_S, Space
 
-from halab.clients.postgres import Connection, OperationFailed, Target
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection, Target
 from halab.inventory import Cluster
 from halab.thresholds import Threshold
 from halab.waiting import eventually

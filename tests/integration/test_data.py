@@ -10,7 +10,8 @@ from tests.integration.support import embeddings
 from tests.integration.support.space import WITHIN_S, Space
 from tests.integration.support.timing import duration_s
 
-from halab.clients.postgres import Connection, OperationFailed, Target
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection, Target
 
 pytestmark = [pytest.mark.live, pytest.mark.basic]
 

@@ -12,7 +12,8 @@ import psycopg2
 import pytest
 from tests.integration.support.space import WITHIN_S, Space
 
-from halab.clients.postgres import Connection, OperationFailed, Target
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection, Target
 
 pytestmark = [pytest.mark.live, pytest.mark.basic]
 

@@ -15,8 +15,9 @@ from tests.integration.support.space import WITHIN_S, Space
 from tests.integration.support.timing import median_ms
 
 from halab.clients.http import JsonEndpoint, client_context
+from halab.clients.outcome import OperationFailed
 from halab.clients.patroni import MemberStatus, PatroniEndpoint
-from halab.clients.postgres import READ_ONLY_TRANSACTION, Connection, OperationFailed, Target
+from halab.clients.postgres import READ_ONLY_TRANSACTION, Connection, Target
 from halab.inventory import Cluster
 from halab.waiting import Deadline, eventually
 

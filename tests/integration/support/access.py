@@ -9,7 +9,7 @@ from tests.integration.support.servers import servers
 from halab.clients.cluster import require_access
 from halab.clients.haproxy_stats import statistics
 from halab.clients.http import HttpError
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.clients.redis import SentinelEndpoint, SentinelError
 from halab.clients.redis_data import RedisData
 from halab.errors import InputError, Problem

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.halab.stack.plugins.module_utils import etcd_unit
 from ansible_collections.halab.stack.plugins.module_utils.etcd import (
     EtcdError,
     EtcdUnavailableError,
@@ -17,7 +18,6 @@ from ansible_collections.halab.stack.plugins.module_utils.etcd import (
     quorum,
 )
 from ansible_collections.halab.stack.plugins.module_utils.http import Client
-from ansible_collections.halab.stack.plugins.module_utils import etcd_unit
 from ansible_collections.halab.stack.plugins.modules import etcd_auth, etcd_data, etcd_info, etcd_member
 
 

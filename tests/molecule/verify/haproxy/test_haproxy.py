@@ -13,7 +13,8 @@ from tests.molecule.verify.support import held_by, in_the_clear, listening
 
 from halab.clients.cluster import superuser_target
 from halab.clients.haproxy import node_at_address
-from halab.clients.postgres import Connection, OperationFailed, Target
+from halab.clients.outcome import OperationFailed
+from halab.clients.postgres import Connection, Target
 from halab.inventory import Cluster, Haproxy
 from halab.inventory import Host as Machine
 from halab.waiting import eventually

@@ -12,8 +12,9 @@ from tests.molecule.verify.support import certificate_refused, held_by, in_the_c
 
 from halab.clients.cluster import leader_connection, superuser_target
 from halab.clients.http import HttpError, JsonEndpoint
+from halab.clients.outcome import OperationFailed
 from halab.clients.patroni import PatroniEndpoint
-from halab.clients.postgres import Connection, OperationFailed
+from halab.clients.postgres import Connection
 from halab.inventory import Cluster, PatroniMember
 from halab.inventory import Host as Machine
 from halab.waiting import eventually

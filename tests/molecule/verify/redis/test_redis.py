@@ -9,7 +9,7 @@ import pytest
 from testinfra.host import Host
 from tests.molecule.verify.support import certificate_refused, held_by, in_the_clear, listening, over_tls
 
-from halab.clients.postgres import OperationFailed
+from halab.clients.outcome import OperationFailed
 from halab.clients.redis import SentinelEndpoint
 from halab.clients.redis_data import RedisData
 from halab.inventory import Cluster, RedisGroup
