@@ -8,7 +8,7 @@ import http.client
 import io
 from dataclasses import dataclass
 
-from halab.clients.http import HttpError, client_context
+from halab.clients.http import HttpError, client_context, open_to
 from halab.inventory import Haproxy, Tls
 
 OK = 200
@@ -37,9 +37,10 @@ class Server:
 def statistics(haproxy: Haproxy, tls: Tls, address: str, *, within_s: float) -> tuple[Server, ...]:
     """Every server of every backend, by the balancer at `address`. Raises HttpError."""
     path = f"{haproxy.stats_path};csv"
-    where = f"GET https://{address}:{haproxy.stats_port}{path}"
+    context = client_context(tls) if haproxy.stats_tls else None
+    where = f"GET {'http' if context is None else 'https'}://{address}:{haproxy.stats_port}{path}"
     login = base64.b64encode(f"{haproxy.stats_user}:{haproxy.stats_password}".encode()).decode()
-    connection = http.client.HTTPSConnection(address, haproxy.stats_port, timeout=within_s, context=client_context(tls))
+    connection = open_to(address, haproxy.stats_port, context, timeout=within_s)
     try:
         connection.request("GET", path, headers={"Authorization": f"Basic {login}"})
         answer = connection.getresponse()
