@@ -123,10 +123,9 @@ def longest_gap_s(moments: list[int], *, begin: int, end: int) -> float:
 @contextmanager
 def transferring(cluster: Cluster) -> Iterator[BankLoad]:
     """Clients at work from when the body begins; what they used is dropped at the end."""
-    route = "write" if cluster.haproxy is not None else "multi_host"
     given = {
         "clients": CLIENTS, "rate": RATE, "accounts": ACCOUNTS, "opening": OPENING, "placement": "distributed",
-        "shards": SHARDS, "route": route,
+        "shards": SHARDS, "route": "multi_host",
     }  # fmt: skip
     document = {"description": "x", "destructive": False, "workloads": {"bank": given}}
     scenario = parse(document, name="bank", source="transferring()")

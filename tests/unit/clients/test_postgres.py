@@ -153,6 +153,14 @@ def test_a_cancelled_wait_for_synchronous_replication_is_unknown(postgres, clien
     other.close()
 
 
+def test_a_commit_that_a_worker_of_citus_has_not_heard_of_is_unknown(client):
+    """The server's words are those of Citus; only here are they said without it."""
+    warned = "DO $$BEGIN RAISE WARNING 'failed to commit transaction on 192.0.2.1:5432'; END$$"
+    error = failure(lambda: client.run(warned, within_s=5))
+    assert (error.outcome, error.error_class, error.reached) == ("info", "commit-unfinished", True)
+    assert client.run("SELECT 1", within_s=5) == [(1,)], "the connection is of further use"
+
+
 def test_a_session_that_ended_while_idle_is_replaced_before_anything_is_sent(postgres, client):
     pid = pid_of(client)
     other = postgres.connection()
