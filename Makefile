@@ -3,7 +3,7 @@
 
 SCENARIO  ?= primary-failure
 INVENTORY ?= inventories/lab
-PARTS     ?= static unit lab faults ha integration
+PARTS     ?= static unit lab faults ha integration foreign molecule
 ONLY      ?= all
 
 # ansible-playbook is looked up on PATH by the driver; Ansible insists on a UTF-8 locale and on a home.
@@ -13,7 +13,7 @@ export HOME   := $(or $(HOME),$(shell getent passwd $$(id -u) | cut -d: -f6))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lab up chaos drills status heal down destroy test static unit live integration faults defects mutation molecule lint format bench clean
+.PHONY: help setup lab up chaos drills status heal down destroy test static unit live integration foreign faults defects mutation molecule lint format bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z ]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -84,6 +84,10 @@ defects: ## Plant known-bad configurations in INVENTORY, one at a time: each mus
 mutation: ## Break the lines of checkers one at a time and expect their tests to notice (CHECKERS='bank counter' for some)
 	@scripts/bootstrap --dev
 	@.venv/bin/python -m tests.mutation $(CHECKERS)
+
+foreign: ## What halab does on a cluster that it did not build, drills among it (tests/foreign)
+	@scripts/bootstrap --dev
+	@.venv/bin/python -m pytest tests/foreign -v $(FOREIGN)
 
 molecule: ## Each role alone on bare machines, and a fault for each (MOLECULE='-k etcd', MOLECULE='--changed-since origin/main')
 	@scripts/bootstrap --dev

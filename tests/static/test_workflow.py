@@ -47,7 +47,7 @@ def test_jobs() -> None:
         assert any("run" in step for step in job["steps"]), f"{name} runs nothing"
         assert "continue-on-error" not in job and not any("continue-on-error" in step for step in job["steps"]), name
     kept = {name for name, step in steps() if "upload-artifact" in step.get("uses", "")}
-    assert kept == set(JOBS) - {"summary", "molecule"}
+    assert kept == set(JOBS) - {"summary"}
 
 
 def test_actions_are_pinned_by_commit() -> None:
@@ -153,35 +153,3 @@ def test_summary_counts_and_names(tmp_path: Path) -> None:
     assert done.returncode == 1 and "`c`: lost a row" in done.stdout
     results.unlink()
     assert summed_up(tmp_path, basic="success").returncode == 1, "no result at all is no success"
-
-
-def test_molecule_runs_what_a_change_concerns(tmp_path: Path) -> None:
-    git = ("git", "-C", str(tmp_path), "-c", "user.name=t", "-c", "user.email=t@example.invalid")
-    role = "collections/ansible_collections/halab/stack/roles/etcd/tasks/main.yml"
-
-    def commit(*paths: str) -> None:
-        for path in paths:
-            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-            with (tmp_path / path).open("a") as file:
-                file.write("x\n")
-        for words in (("add", "-A"), ("commit", "-q", "-m", "x")):
-            subprocess.run([*git, *words], check=True, timeout=30)
-
-    def chosen(since: str) -> str:
-        done = subprocess.run(
-            [tmp_path / ".ci/molecule", "--list", since], capture_output=True, text=True, timeout=30, check=True
-        )
-        return " ".join(done.stdout.removeprefix("molecule:").split())
-
-    (tmp_path / ".ci").mkdir()
-    shutil.copy2(ROOT / ".ci/molecule", tmp_path / ".ci/molecule")
-    subprocess.run([*git, "init", "-q"], check=True, timeout=30)
-    commit("molecule/etcd/molecule.yml", "molecule/faults/molecule.yml", role)
-    commit(role)
-    assert chosen("HEAD~1") == "etcd"
-    commit("collections/ansible_collections/halab/faults/plugins/modules/link.py")
-    assert chosen("HEAD~2") == "etcd faults"
-    commit("docs/architecture.md")
-    assert chosen("HEAD~1") == "nothing that changed concerns a role"
-    commit("playbooks/provision.yml")
-    assert chosen("HEAD~1") == chosen("") == chosen("0" * 40) == "all"
