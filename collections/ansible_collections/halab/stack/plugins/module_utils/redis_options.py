@@ -48,5 +48,6 @@ def access_of(params: Mapping[str, Any], *, password: str) -> Access:
         username=params["username"],
         password=password,
         deadline_s=params["deadline_s"],
-        tls=params["tls"],
+        # Modules that set up a node have no such option: what the role makes speaks TLS.
+        tls=params.get("tls", True),
     )
