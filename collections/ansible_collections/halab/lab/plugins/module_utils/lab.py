@@ -56,6 +56,8 @@ class Plan:
 class Lab:
     """The machines, network and disks that carry one lab's id. The machines are containers; see VmLab for others."""
 
+    greeting_within_s = 2.0  # one attempt to reach a machine's SSH server
+
     def __init__(self, lab: str, *, engine: str, store: str) -> None:
         self.id = lab
         self.store = Path(store)
@@ -257,7 +259,7 @@ class Lab:
             last = "no attempt"
             while True:
                 try:
-                    with socket.create_connection((address, 22), timeout=2) as connection:
+                    with socket.create_connection((address, 22), timeout=self.greeting_within_s) as connection:
                         if connection.recv(4) == b"SSH-":
                             break
                         last = "the port is open but nothing speaks SSH on it"

@@ -24,6 +24,8 @@ CONSOLE_LINES = 15
 class VmLab(Lab):
     """As Lab, for machines that have a kernel, memory and disks of their own."""
 
+    greeting_within_s = 20.0  # under emulation on a busy host a server takes seconds for its first words
+
     def __init__(self, lab: str, *, engine: str, store: str, memory_mib: int, cpus: int) -> None:
         super().__init__(lab, engine=engine, store=store)
         self.memory_mib = memory_mib
