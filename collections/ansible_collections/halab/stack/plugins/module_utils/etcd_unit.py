@@ -101,7 +101,7 @@ def trouble(line: str) -> str:
 def fail(module: AnsibleModule, why: str) -> NoReturn:
     """End with what happened and what the service's journal tells of it."""
     service = module.params["service"]
-    _, out, _ = module.run_command(["journalctl", "--unit", service, "--lines", "60", "--no-pager", "--output", "cat"])
+    _, out, _ = module.run_command(["journalctl", "--unit", service, "--lines", "200", "--no-pager", "--output", "cat"])
     told = [words for words in map(trouble, out.splitlines()) if words][-6:]
     if any(LOST in words for words in told):
         why += (
