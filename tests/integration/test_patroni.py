@@ -206,5 +206,6 @@ class TestSplitBrain:
 def _uses_slots(cluster: Cluster, context: ssl.SSLContext) -> bool:
     """GET /config is open to everybody who may read. Patroni's default is to use slots."""
     member = servers(cluster)[0]
-    _, answer = JsonEndpoint(member.host.address, member.rest_port, context).call("GET", "/config", within_s=WITHIN_S)
+    endpoint = JsonEndpoint(member.host.address, member.rest_port, context if member.rest_tls else None)
+    _, answer = endpoint.call("GET", "/config", within_s=WITHIN_S)
     return bool((answer or {}).get("postgresql", {}).get("use_slots", True))
