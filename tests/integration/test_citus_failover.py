@@ -73,6 +73,7 @@ class TestFailover:
                 of_victim = load.accounts_of(connection, group)
                 of_other = load.accounts_of(connection, other)
             began = time.monotonic_ns()
+            load.about_to_break("power", victim.name)
             with broken(site, "power", target=victim.name, hold_s=WITHOUT_POWER_S):
                 dead = time.monotonic_ns()
                 another_leads(whole, group, victim)
@@ -91,6 +92,7 @@ class TestFailover:
         bound = failed_over_within_s(whole)
         with transferring(whole.cluster) as load:
             began = time.monotonic_ns()
+            load.about_to_break("power", victim.name)
             with broken(site, "power", target=victim.name, hold_s=WITHOUT_POWER_S):
                 another_leads(whole, 0, victim)
                 load.wait_for(AFTER, since=time.monotonic_ns(), within_s=SERVED_WITHIN_S)
@@ -113,6 +115,7 @@ class TestFailover:
                 whole.ask(keeping, (*address, True))
                 whole.ask("SELECT citus_rebalance_start(rebalance_strategy := 'by_shard_count')")
                 eventually(lambda: whole.ask(MOVING) != [(0,)], within_s=MOVED_WITHIN_S, what="a shard on its way")
+                load.about_to_break("power", victim.name)
                 with broken(site, "power", target=victim.name, hold_s=WITHOUT_POWER_S):
                     another_leads(whole, source, victim)
                 whole.settle(within_s=SERVED_WITHIN_S)
@@ -134,6 +137,7 @@ class TestFailover:
         with transferring(whole.cluster) as load:
             with whole.coordinator() as connection:
                 of_cut, of_other = load.accounts_of(connection, group), load.accounts_of(connection, other)
+            load.about_to_break("partition", leaders[0].name)
             with broken(site, "partition", target=leaders[0].name, hold_s=CUT_S, peers=peers):
                 begun = time.monotonic_ns()
             healed, until = time.monotonic_ns(), begun + int((CUT_S - MARGIN_S) * 1e9)

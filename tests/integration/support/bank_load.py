@@ -13,7 +13,7 @@ from halab import promises
 from halab.checkers.context import Context, PlannedWorkload
 from halab.clients.guard import BY_CALLBACK
 from halab.clients.postgres import Connection
-from halab.history import Complete, Header, History, Invoke, Phase, Record
+from halab.history import Complete, FaultEvent, Header, History, Invoke, Phase, Record
 from halab.inventory import Cluster
 from halab.scenario import parse
 from halab.verdict import Verdict
@@ -24,7 +24,8 @@ from halab.workloads.suite import Suite, create, drop
 from halab.workloads.tally import Tally
 
 CLIENTS = 6
-RATE = 10.0
+RATE = 5.0
+CALM_S = 3
 ACCOUNTS = 40
 SHARDS = 8
 OPENING = 1000
@@ -87,6 +88,12 @@ class BankLoad:
         rows = connection.run(GROUP_OF, (ACCOUNTS - 1, self.table), within_s=10)
         return frozenset(account for account, holder in rows if holder == group)
 
+    def about_to_break(self, fault: str, target: str) -> None:
+        """Record that a fault comes: up to here the load had to go as planned."""
+        self.records.append(
+            FaultEvent(t=time.monotonic_ns(), id=f"{fault}-{target}", fault=fault, target=target, event="planned")
+        )
+
     def stop(self) -> None:
         """No more transfers; returns when those under way have ended."""
         self.shared.stop.set()
@@ -125,7 +132,7 @@ def transferring(cluster: Cluster) -> Iterator[BankLoad]:
     """Clients at work from when the body begins; what they used is dropped at the end."""
     given = {
         "clients": CLIENTS, "rate": RATE, "accounts": ACCOUNTS, "opening": OPENING, "placement": "distributed",
-        "shards": SHARDS, "route": "multi_host",
+        "shards": SHARDS, "route": "write" if cluster.haproxy is not None else "multi_host",
     }  # fmt: skip
     document = {"description": "x", "destructive": False, "workloads": {"bank": given}}
     scenario = parse(document, name="bank", source="transferring()")
@@ -145,7 +152,7 @@ def transferring(cluster: Cluster) -> Iterator[BankLoad]:
             load.threads.append(threading.Thread(target=client.run, args=(first, 1 / RATE), daemon=True))
         for thread in load.threads:
             thread.start()
-        load.wait_for(CLIENTS * int(RATE), within_s=GROWN_WITHIN_S)
+        load.wait_for(int(CLIENTS * RATE * CALM_S), within_s=GROWN_WITHIN_S)
         yield load
     finally:
         load.stop()
