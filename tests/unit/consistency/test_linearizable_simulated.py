@@ -307,7 +307,7 @@ FORGERIES: dict[Forge, tuple[Callable[[], Simulated], models.Model]] = {
 }
 
 
-HARD_FORGERIES: dict[Forge, tuple[int, int]] = {passed_over: (40, 4)}
+HARD_FORGERIES: dict[Forge, tuple[int, int]] = {passed_over: (40, 4), forged_transaction: (120, 4)}
 """Calls, and clients, of histories that are found broken in time: longer ones may stay undecided, as `Queue` says."""
 
 
