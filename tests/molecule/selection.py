@@ -60,8 +60,8 @@ def scenarios(root: Path = ROOT) -> list[Scenario]:
             continue
         variables = yaml.safe_load((path.parent / "vars.yml").read_text("utf-8"))
         role = variables.get("scenario_role", "")
-        # A part of a role, as citus/install, counts as the role.
-        needs = [need.partition("/")[0] for need in variables.get("scenario_needs", ())]
+        # A part of a role, as citus:install, counts as the role.
+        needs = [need.partition(":")[0] for need in variables.get("scenario_needs", ())]
         needs = tuple(need for need in needs if need != role)
         found.append(Scenario(path.parent.name, role, needs, own=(path.parent / "inventory").is_dir()))
     return sorted(found, key=lambda one: (not one.role, len(one.needs), one.name))
