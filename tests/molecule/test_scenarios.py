@@ -15,11 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.molecule.selection import ROOT, Scenario
+
+from ansible_collections.halab.stack.plugins.module_utils.citus_package import Wanted, find
 
 WITHIN_S = 900
 DESTROYED_WITHIN_S = 120
 SHOWN_LINES = 80
+ROLES = ROOT / "collections/ansible_collections/halab/stack/roles"
 LOGS = ROOT / "build/molecule"
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.timeout(WITHIN_S + DESTROYED_WITHIN_S)]
@@ -37,11 +41,21 @@ def machines() -> Iterator[None]:
 
 @pytest.mark.usefixtures("machines")
 def test_the_scenario_holds(scenario: Scenario) -> None:
+    if scenario.role == "citus" and (lacking := _package_that_is_lacking()):
+        pytest.skip(lacking)
     # What an earlier run left would let steps be skipped as done.
     assert _run("molecule", "reset", "-s", scenario.name, log=scenario.name) == 0, _last_lines(scenario.name)
     keep = [] if scenario.own else ["--destroy", "never"]
     done = _run("molecule", "test", "-s", scenario.name, *keep, log=scenario.name)
     assert done == 0, _last_lines(scenario.name)
+
+
+def _package_that_is_lacking() -> str:
+    """Citus is in no archive of Debian; empty where a package is in the folder in which the role looks for one."""
+    defaults = yaml.safe_load((ROLES / "citus/defaults/main.yml").read_text("utf-8"))
+    version, folder = str(defaults["citus_version"]), defaults["citus_package_dir"]
+    wanted = Wanted(version, str(defaults["citus_postgresql_version"]), package_dir=folder)
+    return "" if find(wanted) else f"needs a package of Citus: put {wanted.name}_*.deb into {folder} (docs/citus.md)"
 
 
 def _run(*command: str, log: str) -> int:
