@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import pytest
 from tests.integration.support import balance, members
-from tests.integration.support.servers import servers
 from tests.integration.support.space import WITHIN_S, Space
 
 from halab.clients.haproxy_stats import Server, statistics
@@ -37,7 +36,7 @@ class TestHaproxy:
     ) -> None:
         """Writes go to the primary and nowhere else; of the read port's servers every replica is up."""
         leader = members.primary(cluster)
-        points = {f"{member.host.address}:{member.postgresql_port}": member.name for member in servers(cluster)}
+        points = {f"{member.host.address}:{member.postgresql_port}": member.name for member in cluster.patroni.entry}
         for balancer in haproxy.balancers:
             shown = _by_backend(haproxy, cluster, balancer.address)
             if not any(server.address for servers in shown.values() for server in servers):
@@ -62,7 +61,7 @@ class TestHaproxy:
     def test_a_session_to_the_read_port_reads_from_a_replica(
         self, cluster: Cluster, haproxy: Haproxy, routed: Callable[[int], Connection]
     ) -> None:
-        if len(servers(cluster)) < 2:
+        if len(cluster.patroni.entry) < 2:
             pytest.skip("group patroni of the inventory has one host, so there is no replica")
         assert routed(haproxy.read_port).run("SELECT pg_is_in_recovery()", within_s=WITHIN_S) == [(True,)]
 

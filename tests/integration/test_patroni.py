@@ -10,7 +10,6 @@ from itertools import count
 
 import pytest
 from tests.integration.support import members
-from tests.integration.support.servers import servers
 from tests.integration.support.space import WITHIN_S, Space
 from tests.integration.support.timing import median_ms
 
@@ -40,11 +39,13 @@ def tls_context(cluster: Cluster) -> ssl.SSLContext:
 @pytest.fixture
 def statuses(cluster: Cluster, tls_context: ssl.SSLContext) -> dict[str, MemberStatus]:
     """What Patroni of each member says about it. Whoever does not answer fails the test."""
-    return {member.name: PatroniEndpoint(member, tls_context).status(within_s=WITHIN_S) for member in servers(cluster)}
+    return {
+        member.name: PatroniEndpoint(member, tls_context).status(within_s=WITHIN_S) for member in cluster.patroni.entry
+    }
 
 
 def needs_replicas(cluster: Cluster) -> None:
-    if len(servers(cluster)) < 2:
+    if len(cluster.patroni.entry) < 2:
         pytest.skip("group patroni of the inventory has one host, so there is no replica")
 
 
@@ -52,7 +53,7 @@ class TestPatroniHealth:
     def test_the_rest_interface_of_every_member_answers(
         self, statuses: dict[str, MemberStatus], cluster: Cluster
     ) -> None:
-        assert set(statuses) == {member.name for member in servers(cluster)}
+        assert set(statuses) == {member.name for member in cluster.patroni.entry}
 
     def test_there_is_one_leader(self, statuses: dict[str, MemberStatus]) -> None:
         assert [status.role for status in statuses.values()].count("primary") == 1, statuses
@@ -72,11 +73,11 @@ class TestPatroniHealth:
                 entry["name"]: entry["role"]
                 for entry in PatroniEndpoint(member, tls_context).cluster(within_s=WITHIN_S)["members"]
             }
-            for member in servers(cluster)
+            for member in cluster.patroni.entry
         }
         first = next(iter(views.values()))
         assert all(view == first for view in views.values()), views
-        assert len(first) == len(servers(cluster)), first
+        assert len(first) == len(cluster.patroni.entry), first
 
 
 class TestReadWriteSplitting:
@@ -128,7 +129,7 @@ class TestLagAndSlots:
             "SELECT application_name, state, replay_lsn IS NOT NULL FROM pg_stat_replication", within_s=WITHIN_S
         )
         streaming = [name for name, state, replays in rows if state == "streaming" and replays]
-        assert len(streaming) >= len(servers(cluster)) - 1, rows
+        assert len(streaming) >= len(cluster.patroni.entry) - 1, rows
 
     def test_a_committed_row_is_soon_read_on_every_replica(
         self,
@@ -177,7 +178,7 @@ class TestLagAndSlots:
             within_s=WITHIN_S,
         )
         used = [name for name, active, _ in slots if active]
-        assert len(used) >= len(servers(cluster)) - 1, slots
+        assert len(used) >= len(cluster.patroni.entry) - 1, slots
         assert not [name for name, _, status in slots if status in ("lost", "unreserved")], slots
 
 
@@ -193,7 +194,7 @@ class TestSplitBrain:
             leaders.add(members.primary(cluster))
             roles = {
                 member.name: PatroniEndpoint(member, tls_context).status(within_s=WITHIN_S).role
-                for member in servers(cluster)
+                for member in cluster.patroni.entry
             }
             assert list(roles.values()).count("primary") == 1, roles
             leaders.add(next(name for name, role in roles.items() if role == "primary"))
@@ -205,7 +206,7 @@ class TestSplitBrain:
 
 def _uses_slots(cluster: Cluster, context: ssl.SSLContext) -> bool:
     """GET /config is open to everybody who may read. Patroni's default is to use slots."""
-    member = servers(cluster)[0]
+    member = cluster.patroni.entry[0]
     endpoint = JsonEndpoint(member.host.address, member.rest_port, context if member.rest_tls else None)
     _, answer = endpoint.call("GET", "/config", within_s=WITHIN_S)
     return bool((answer or {}).get("postgresql", {}).get("use_slots", True))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.integration.support.servers import servers
-
 from halab.clients.cluster import require_access
 from halab.clients.haproxy_stats import statistics
 from halab.clients.http import HttpError
@@ -94,8 +92,8 @@ def require_haproxy(cluster: Cluster, haproxy: Haproxy) -> None:
 
 def _postgresql_problem(said: str, cluster: Cluster) -> Problem:
     """What to set where every server says the same, else what they say."""
-    count = len(servers(cluster))
-    member = servers(cluster)[0]
+    count = len(cluster.patroni.entry)
+    member = cluster.patroni.entry[0]
     for word, key, value, fix in (
         ("connect-refused", "patroni_postgresql_port", member.postgresql_port, "Set it to the port of PostgreSQL."),
         ("connect-unreachable", "ansible_host", member.host.address, "Set the addresses of the machines."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tests.integration.support.servers import servers
 from tests.integration.support.space import WITHIN_S
 
 from halab.clients.cluster import superuser_target
@@ -21,7 +20,7 @@ def recovering(cluster: Cluster) -> dict[str, bool]:
 def ask(cluster: Cluster, question: str) -> dict[str, list[tuple[object, ...]]]:
     """What the superuser is answered by each server. Raises OperationFailed."""
     answers = {}
-    for member in servers(cluster):
+    for member in cluster.patroni.entry:
         connection = Connection(superuser_target(cluster, member, application="halab/pytest"))
         try:
             answers[member.name] = connection.run(question, within_s=WITHIN_S)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.integration.support.servers import servers
-
 from halab.inventory import Cluster
 from halab.thresholds import Threshold
 
@@ -18,7 +16,7 @@ def failover(
     cluster: Cluster, thresholds: Mapping[str, Threshold], variables: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The primary's machine loses power; where the site gives no switch for that, it is cut off from all others."""
-    power = all("off" in variables[member.name].get("machine_power", {}) for member in servers(cluster))
+    power = all("off" in variables[member.name].get("machine_power", {}) for member in cluster.patroni.entry)
     fault: dict[str, Any] = {"fault": "power", "target": "leader", "at": 0, "duration": HELD_S}
     if not power:
         fault = {**fault, "fault": "split", "parameters": {"group": "patroni,etcd", "grudge": "minority", "size": 1}}

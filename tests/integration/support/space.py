@@ -7,7 +7,6 @@ from dataclasses import replace
 from types import TracebackType
 
 from tests.integration.support.access import require_postgresql
-from tests.integration.support.servers import servers
 
 from halab.clients.cluster import leader_connection, superuser_target
 from halab.clients.postgres import Connection, Target
@@ -69,7 +68,7 @@ class Space:
 
         `session` asks for another kind than that (target_session_attrs): standby, for one.
         """
-        members = servers(self.cluster) if member is None else (member,)
+        members = self.cluster.patroni.entry if member is None else (member,)
         points = tuple((one.host.address, one.postgresql_port) for one in members)
         wanted = "read-write" if member is None and session == "any" else session
         return replace(self._to(*points[0]), session=wanted, others=points[1:])
@@ -80,7 +79,7 @@ class Space:
 
     def _to(self, address: str, port: int) -> Target:
         # What else there is to a connection, such as TLS, is the same for every role.
-        like = superuser_target(self.cluster, servers(self.cluster)[0], application=self.suite.application)
+        like = superuser_target(self.cluster, self.cluster.patroni.entry[0], application=self.suite.application)
         return replace(like, address=address, port=port, user=self.suite.name, password=self.suite.password)
 
     def _keep(self) -> None:
