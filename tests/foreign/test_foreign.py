@@ -21,7 +21,7 @@ NAME = "orders"
 SUITE_WITHIN_S = 400
 DRILL_WITHIN_S = 300
 COLLECTIONS = tuple(name for name in ("ha", "integration") if (ROOT / "tests" / name).is_dir())
-REASONS = ("group redis", "redis group", "halab_provision", "stats show-legends")
+REASONS = ("group redis", "redis group", "halab_provision", "stats show-legends", "without Citus")
 DRILLS = ("switchover", "network-partition", "primary-failure", "etcd-failure-member")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(max(SUITE_WITHIN_S, DRILL_WITHIN_S) + 300)]

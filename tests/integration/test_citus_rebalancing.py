@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 from tests.integration.support.citus import WITHIN_S, Citus, entry
 from tests.integration.support.citus_tables import CUSTOMERS, ORDERS_EACH, SHARDS, Shop
 from tests.integration.support.space import Space
+from tests.integration.support.trickle import Trickle, trickling
 
-from halab.clients.outcome import OperationFailed
-from halab.clients.postgres import Connection, Target
 from halab.waiting import eventually
 
 pytest_plugins = ("tests.integration.citus_support",)
@@ -19,9 +17,7 @@ pytestmark = [pytest.mark.live, pytest.mark.citus]
 
 MOVED_WITHIN_S = 240.0
 CLEANED_WITHIN_S = 60.0
-WRITE_WITHIN_S = 20.0
 FIRST = 1000
-WRITTEN_BEFORE = 5
 PROPERTY = "SELECT citus_set_node_property(%s, %s, 'shouldhaveshards', %s)"
 DRAIN = "SELECT citus_drain_node(%s, %s)"
 REBALANCE = "SELECT citus_rebalance_start(rebalance_strategy := 'by_shard_count')"
@@ -29,42 +25,16 @@ DONE = "SELECT state::text FROM citus_rebalance_status()"
 FAILED = "SELECT message FROM pg_dist_background_task WHERE status = 'error' ORDER BY task_id DESC LIMIT 1"
 
 
-class Trickle(threading.Thread):
-    """A client that adds orders all the time, and knows which were acknowledged."""
-
-    def __init__(self, target: Target, table: str) -> None:
-        super().__init__(name="trickle", daemon=True)
-        self._connection = Connection(target)
-        self._table = table
-        self._over = threading.Event()
-        self.acknowledged: set[tuple[int, int]] = set()
-        self.failed: list[str] = []
-
-    def run(self) -> None:
-        number = FIRST
-        while not self._over.wait(0.02):
-            row = (number % CUSTOMERS, number)
-            try:
-                self._connection.run(f"INSERT INTO {self._table} VALUES (%s, %s, 0)", row, within_s=WRITE_WITHIN_S)
-            except OperationFailed as error:
-                self.failed.append(str(error))
-            else:
-                self.acknowledged.add(row)
-            number += 1
-        self._connection.close()
-
-    def stop(self) -> None:
-        self._over.set()
-        self.join()
+def row(number: int) -> tuple[int, int]:
+    """Customer and number of a new order."""
+    return number % CUSTOMERS, FIRST + number
 
 
 @pytest.fixture
 def trickle(citus: Citus, space: Space, shop: Shop) -> Iterator[Trickle]:
-    thread = Trickle(entry(citus.cluster, space.target()), shop.orders)
-    thread.start()
-    eventually(lambda: len(thread.acknowledged) >= WRITTEN_BEFORE, within_s=WITHIN_S, what="the first orders")
-    yield thread
-    thread.stop()
+    insert = f"INSERT INTO {shop.orders} VALUES (%s, %s, 0)"
+    with trickling(entry(citus.cluster, space.target()), lambda number: (insert, row(number))) as thread:
+        yield thread
 
 
 def where(citus: Citus, group: int) -> tuple[str, int]:
@@ -97,7 +67,7 @@ def require_really_there(citus: Citus, tables: tuple[str, ...]) -> None:
 
 def require_rows(citus: Citus, shop: Shop, trickle: Trickle) -> None:
     """What was there and what was acknowledged since is there once, found by its customer too."""
-    acknowledged = set(trickle.acknowledged)
+    acknowledged = {row(number) for number in list(trickle.acknowledged)}
     rows = citus.ask(f"SELECT customer, id FROM {shop.orders}", within_s=MOVED_WITHIN_S)
     old = {(customer, order) for customer in range(CUSTOMERS) for order in range(1, ORDERS_EACH + 1)}
     assert len(rows) == len(set(rows))

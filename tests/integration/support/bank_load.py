@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from halab import promises
 from halab.checkers.context import Context, PlannedWorkload
@@ -63,15 +64,11 @@ class BankLoad:
                 ended.append((asked[record.op], record))
         return ended
 
-    def acknowledged(self, *, since: int = 0, accounts: frozenset[int] | None = None, any_of: bool = True) -> list[int]:
-        """When transfers were acknowledged (monotonic, ns) after `since`.
-
-        With `accounts` those only that use one of them, or with `any_of=False` none but them.
-        """
+    def acknowledged(self, *, since: int = 0, accounts: frozenset[int] | None = None) -> list[int]:
+        """When transfers, or those that use one of `accounts`, were acknowledged after `since` (monotonic, ns)."""
         found = []
         for asked, end in self.transfers():
-            used = {asked["from"], asked["to"]}
-            meant = accounts is None or (bool(used & accounts) if any_of else used <= accounts)
+            meant = accounts is None or bool({asked["from"], asked["to"]} & accounts)
             if end.type == "ok" and end.t >= since and meant:
                 found.append(end.t)
         return sorted(found)
@@ -88,10 +85,10 @@ class BankLoad:
         rows = connection.run(GROUP_OF, (ACCOUNTS - 1, self.table), within_s=10)
         return frozenset(account for account, holder in rows if holder == group)
 
-    def about_to_break(self, fault: str, target: str) -> None:
-        """Record that a fault comes: up to here the load had to go as planned."""
+    def mark(self, fault: str, target: str, step: Literal["planned", "observed", "gone"]) -> None:
+        """Record a step of a fault: up to the first that acts the load had to go as planned."""
         self.records.append(
-            FaultEvent(t=time.monotonic_ns(), id=f"{fault}-{target}", fault=fault, target=target, event="planned")
+            FaultEvent(t=time.monotonic_ns(), id=f"{fault}-{target}", fault=fault, target=target, event=step)
         )
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tests.integration.support.citus import LOOK_WITHIN_S, Citus
@@ -110,7 +111,7 @@ class Held:
         """Wait until a message to, or from, each of these groups is held; returns the messages."""
         return {
             group: eventually(
-                lambda group=group: self.texts(group, "held"), within_s=within_s, every_s=0.1,
+                partial(self.texts, group, "held"), within_s=within_s, every_s=0.1,
                 what=f"a message that the proxy before group {group} holds",
             )[0]
             for group in groups

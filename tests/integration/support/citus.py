@@ -213,16 +213,26 @@ class Citus:
 
     def wait_whole(self, *, within_s: float) -> None:
         """Wait until every member serves and the groups are one database."""
+
+        def so() -> bool:
+            self.require_replicas()
+            return True
+
         eventually(
-            lambda: self.require_replicas() is None, within_s=within_s, every_s=1,
+            so, within_s=within_s, every_s=1,
             what="a streaming, synchronous replica in every group",
         )  # fmt: skip
         self.settle(within_s=within_s)
 
     def settle(self, *, within_s: float) -> None:
         """Wait until the groups are one database again. Raises WaitExpired, which says what was wrong last."""
+
+        def so() -> bool:
+            self.require_settled()
+            return True
+
         eventually(
-            lambda: self.require_settled() is None, within_s=within_s, every_s=0.5,
+            so, within_s=within_s, every_s=0.5,
             what="the same metadata on every node, with the leaders as primaries",
         )  # fmt: skip
 
