@@ -88,6 +88,7 @@ def on(machine: Machine) -> None:
     plug(**{str(key): str(value) for key, value in cable.items()})
     command = described["command"]
     switch.called(*(map(str, command) if isinstance(command, list) else ()))
+    switch.awaited(lambda: machine.look()[0] == "on", f"{machine.host}: has not come on")
 
 
 def reset(machine: Machine) -> None:
