@@ -20,7 +20,7 @@ from tests.integration.support.embeddings import fill
 from tests.integration.support.space import Space
 
 from halab.clients.cluster import NoLeader
-from halab.clients.postgres import Connection, Target
+from halab.clients.postgres import Connection, Row, Target
 from halab.driver import consent
 from halab.driver.site import Site, open_site
 from halab.errors import HalabError, InputError
@@ -28,9 +28,11 @@ from halab.inventory import Cluster
 from halab.pytest_plugin import MEASURED
 from halab.thresholds import Measured, Threshold
 from halab.verdict import Bound, Comparison
+from halab.waiting import WaitExpired, eventually
 
 LOAD_WITHIN_S = 60.0
 SETTLED_WITHIN_S = 90.0
+LEADER_WITHIN_S = 30.0
 WHOLE_WITHIN_S = 180.0
 
 
@@ -43,12 +45,22 @@ def citus(cluster: Cluster) -> Citus:
     if not patroni.groups[1:]:
         pytest.skip("the inventory has no group of workers: every patroni_group is 0")
     found = Citus.of(cluster)
+    missing = f'database "{patroni.database}" does not exist'
+
+    def versions() -> list[Row] | None:
+        try:
+            return found.ask(VERSION)
+        except NoLeader as error:
+            if missing in str(error):
+                return None
+            raise
+
     try:
-        installed = found.ask(VERSION)
-    except NoLeader as error:
-        if f'database "{patroni.database}" does not exist' in str(error):
-            pytest.skip(f"Citus is not set up on the coordinator: there is no database {patroni.database}")
+        installed = eventually(versions, accept=lambda _: True, within_s=LEADER_WITHIN_S, what="a coordinator")
+    except WaitExpired as error:
         pytest.fail(str(error), pytrace=False)
+    if installed is None:
+        pytest.skip(f"Citus is not set up on the coordinator: there is no database {patroni.database}")
     if not installed:
         pytest.skip(f"Citus is not installed: database {patroni.database} of the coordinator has no extension citus")
     try:

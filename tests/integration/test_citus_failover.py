@@ -38,6 +38,10 @@ MOVED_WITHIN_S = 240.0
 STATE = "SELECT state::text FROM pg_dist_background_job WHERE job_id = %s"
 MOVING = "SELECT count(*) FROM get_rebalance_progress() WHERE progress = 1"
 START = "SELECT citus_rebalance_start(rebalance_strategy := 'by_shard_count')"
+STOP = """
+    SELECT citus_rebalance_stop()
+    WHERE EXISTS (SELECT FROM pg_dist_background_job WHERE state IN ('scheduled', 'running', 'failing'))
+"""
 BY_ITSELF_WITHIN_S = 30.0
 ENDED = ("finished", "failed", "cancelled")
 LEFT = """
@@ -144,7 +148,7 @@ class TestFailover:
                 assert max(map(len, placements.values())) - min(map(len, placements.values())) <= 1, placements
                 require_no_debris(whole, load.table)
             finally:
-                whole.ask("SELECT citus_rebalance_stop()")
+                whole.ask(STOP)
                 whole.ask(keeping, (*address, True))
             load.wait_for(AFTER, since=time.monotonic_ns(), within_s=SERVED_WITHIN_S)
             require_right_sums(whole, load)
@@ -167,12 +171,12 @@ class TestFailover:
             )
             gap = longest_gap_s(list(other.acknowledged.values()), begin=begun, end=until)
             load.wait_for(AFTER, since=healed, accounts=of_cut, within_s=SERVED_WITHIN_S)
-            back = (load.acknowledged(since=healed, accounts=of_cut)[0] - healed) / 1e9
+            back = (next(at for at in load.acknowledged(accounts=of_cut) if at > until) - until) / 1e9 - MARGIN_S
             require_right_sums(whole, load)
         assert {number: whole.primary(number) for number in leaders} == leaders, "a lost link is no reason to fail over"
         promised("citus_other_group_gap_s", gap, NOTICED_S, "longest time without a write to another group")
         assert other.failed == [], "a write to a group is no concern of another's lost link"
-        promised("citus_back_s", back, 15.0, "until a transfer over the group that was cut, once it no longer is")
+        promised("citus_back_s", back, 15.0, "until a transfer over the group that was cut, from when it was to end")
 
 
 def ended(citus: Citus, job: int, *, within_s: float) -> bool:
@@ -199,7 +203,7 @@ def rebalanced(citus: Citus, job: int) -> bool:
 
     stopped = not ended(citus, job, within_s=BY_ITSELF_WITHIN_S)
     if stopped:
-        citus.ask("SELECT citus_rebalance_stop()")
+        citus.ask(STOP)
 
     def nothing_left() -> bool:
         plan = "SELECT count(*) FROM get_rebalance_table_shards_plan(rebalance_strategy := 'by_shard_count')"
