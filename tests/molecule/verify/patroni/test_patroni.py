@@ -82,7 +82,11 @@ def test_rest_is_for_certificates_of_ours_and_changes_for_the_password(
     assert certificate_refused(machine.address, 8008, bare)
     assert certificate_refused(machine.address, 8008, foreign)
     rest = JsonEndpoint(machine.address, 8008, showing)
-    assert rest.call("GET", "/health", within_s=WITHIN_S)[0] == 200
+    eventually(
+        lambda: rest.call("GET", "/health", within_s=WITHIN_S)[0] == 200,
+        within_s=WHOLE_WITHIN_S,
+        what=f"PostgreSQL of {machine.name} after its fault",
+    )
     with pytest.raises(HttpError, match="status 401"):
         rest.call("POST", "/reload", body={}, within_s=WITHIN_S)
 
