@@ -115,12 +115,19 @@ class TestRecovery:
                 recovered(whole, promised)
                 assert pair.values() == (90, 110)
 
-    def test_the_coordinator_dies_when_it_has_decided_and_told_nobody(
-        self, whole: Citus, site: Site, pair: Pair, promised: Promised
+    @pytest.mark.parametrize(
+        ("hold", "final"),
+        [
+            pytest.param(HOLD_COMMIT, (90, 110), id="it has decided and told nobody"),
+            pytest.param(HOLD_PREPARED, (100, 100), id="it has not decided"),
+        ],
+    )
+    def test_the_coordinator_dies_and_its_successor_does_what_it_had_decided(
+        self, whole: Citus, site: Site, pair: Pair, promised: Promised, hold: tuple[str, ...], final: tuple[int, int]
     ) -> None:
-        """Its decision is on its standby, which commits in its place what both workers have prepared."""
+        """Both workers have prepared. A decision is on the standby, which commits in its place, or else rolls back."""
         victim = whole.primary(0)
-        with holding(whole, site, *HOLD_COMMIT) as held:
+        with holding(whole, site, *hold) as held:
             transfer = Transfer(pair)
             held.wait_held(pair.groups)
             require_prepared(held, whole, pair)
@@ -131,22 +138,4 @@ class TestRecovery:
                 held.forget()
                 whole.settle(within_s=failed_over_within_s(whole))
                 recovered(whole, promised)
-                assert pair.values() == (90, 110)
-
-    def test_the_coordinator_dies_before_it_has_decided(
-        self, whole: Citus, site: Site, pair: Pair, promised: Promised
-    ) -> None:
-        """Both workers have prepared, and nobody has decided: its successor rolls back."""
-        victim = whole.primary(0)
-        with holding(whole, site, *HOLD_PREPARED) as held:
-            transfer = Transfer(pair)
-            held.wait_held(pair.groups)
-            require_prepared(held, whole, pair)
-            with broken(site, "power", target=victim.name, hold_s=WITHOUT_POWER_S):
-                transfer.end()
-                assert transfer.outcome == "info", transfer.said
-                another_leads(whole, 0, victim)
-                held.forget()
-                whole.settle(within_s=failed_over_within_s(whole))
-                recovered(whole, promised)
-                assert pair.values() == (100, 100)
+                assert pair.values() == final
