@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import psycopg2
-import psycopg2.extensions
+import psycopg
 import pytest
 from tests.integration.support.citus import WITHIN_S, Citus, entry
 from tests.integration.support.citus_tables import Pair
@@ -24,8 +23,10 @@ ISSUED = re.compile(r"issuing ((?:PREPARE TRANSACTION|COMMIT PREPARED|ROLLBACK P
 class Heard:
     """A session that is told every command that Citus sends to workers."""
 
-    def __init__(self, connection: psycopg2.extensions.connection) -> None:
+    def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
+        self._notices: list[str] = []
+        connection.add_notice_handler(lambda notice: self._notices.append(notice.message_primary or ""))
         self.run("SET citus.log_remote_commands = on")
         self.run("SET client_min_messages = notice")
 
@@ -35,13 +36,12 @@ class Heard:
 
     @property
     def issued(self) -> list[str]:
-        return [found for notice in self._connection.notices for found in ISSUED.findall(notice)]
+        return [found for notice in self._notices for found in ISSUED.findall(notice)]
 
 
 @pytest.fixture
 def heard(citus: Citus, space: Space) -> Iterator[Heard]:
-    connection = psycopg2.connect(**entry(citus.cluster, space.target()).parameters())
-    connection.autocommit = True
+    connection = psycopg.connect(**entry(citus.cluster, space.target()).parameters(), autocommit=True)
     yield Heard(connection)
     connection.close()
 
@@ -90,7 +90,7 @@ class TestTransactions:
         heard.run(pair.moving(0, 10))
         heard.run(pair.inserting(1, note=7))
         heard.run(pair.inserting(1, note=7))
-        with pytest.raises(psycopg2.errors.UniqueViolation):
+        with pytest.raises(psycopg.errors.UniqueViolation):
             heard.run("COMMIT")
         assert not any(step.startswith("COMMIT PREPARED") for step in heard.issued), heard.issued
         assert pair.values() == (100, 100)

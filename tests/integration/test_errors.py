@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-import psycopg2
+import psycopg
 import pytest
 from tests.integration.support.space import WITHIN_S, Space
 
@@ -68,16 +68,16 @@ class TestErrors:
 
     def test_a_statement_that_the_server_cancels_leaves_its_session(self, space: Space) -> None:
         """statement_timeout, as an application sees it: by a plain driver."""
-        session = psycopg2.connect(**space.target().parameters())
+        session = psycopg.connect(**space.target().parameters())
         try:
             with session.cursor() as cursor:
                 cursor.execute("SET statement_timeout = '200ms'")
                 cursor.execute("SELECT pg_backend_pid()")
                 before = cursor.fetchone()
                 session.commit()
-                with pytest.raises(psycopg2.Error, match="statement timeout") as cancelled:
+                with pytest.raises(psycopg.Error, match="statement timeout") as cancelled:
                     cursor.execute("SELECT pg_sleep(5)")
-                assert cancelled.value.pgcode == CANCELLED
+                assert cancelled.value.sqlstate == CANCELLED
                 session.rollback()
                 cursor.execute("SELECT pg_backend_pid()")
                 assert cursor.fetchone() == before

@@ -120,7 +120,7 @@ def versions_are_pinned(root: Path) -> list[str]:
 
 
 # Where the name to import is not the name to install.
-MODULES = {"ansible-core": "ansible", "psycopg2-binary": "psycopg2", "pyyaml": "yaml"}
+MODULES = {"ansible-core": "ansible", "pyyaml": "yaml"}
 
 
 def _imported(root: Path) -> set[str]:

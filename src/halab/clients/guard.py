@@ -1,9 +1,8 @@
-"""What ends a call of libpq at its deadline, whatever the server does.
+"""How libpq is called so that every call ends at its deadline, whatever the server does.
 
 libpq's own time-outs do not end an operation on a server that is frozen (SIGSTOP, a stopped disk): the client waits
-until the server thaws, and the write then succeeds. `WaitCallback` waits in Python, with a deadline, while connecting
-and executing. `Watchdog` leaves the waiting to libpq, which costs a client half as much, and shuts the socket of a call
-that is late; while connecting it relies on libpq's connect_timeout, of two seconds and more.
+until the server thaws, and the write then succeeds. `Polling` waits here, with a deadline. `Watchdog` leaves the
+waiting to libpq, which gives up the interpreter lock once for each call, and shuts the socket of a call that is late.
 """
 
 from __future__ import annotations
@@ -13,66 +12,101 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import psycopg2
-import psycopg2.extensions
-from psycopg2.extensions import POLL_OK, POLL_READ
+from psycopg import OperationalError
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn, PGresult
 
 from halab.waiting import Deadline
 
 LOOK_EVERY_S: Final = 0.05
 """How late a call may be ended by a watchdog."""
+ERRORS: Final = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
+
+Texts = Sequence[Any]
+"""Parameters of a prepared statement as the server reads them: bytes, or None for NULL."""
 
 
 class DeadlinePassed(Exception):  # noqa: N818 (never leaves halab.clients)
-    """Raised out of the wait callback; psycopg2 then gives the connection up."""
+    """The server has not answered in time. What was sent may still be done."""
 
 
 class Guard(Protocol):
-    """Ends the calls of connections that were made with its `parameters`. Used by many threads."""
+    """Makes calls of libpq that end at a deadline. Used by many threads.
 
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """Arguments of libpq that it needs."""
+    All of them raise DeadlinePassed, or psycopg.OperationalError for a connection that is lost; what the server
+    refuses is a result.
+    """
 
-    def begin(self, deadline: Deadline, connection: psycopg2.extensions.connection | None) -> None:
-        """The calling thread calls libpq now; `connection` is None while there is none yet."""
+    def query(self, link: PGconn, statement: bytes, deadline: Deadline) -> PGresult:
+        """Execute a statement as it stands."""
 
-    def end(self) -> bool:
-        """It returned; says whether the guard has ended it."""
+    def prepare(self, link: PGconn, name: bytes, statement: bytes, deadline: Deadline) -> PGresult:
+        """Let the server parse a statement."""
+
+    def execute(self, link: PGconn, name: bytes, texts: Texts, deadline: Deadline) -> PGresult:
+        """Execute a statement that was prepared."""
 
 
-class WaitCallback:
-    """psycopg2 has one wait callback for the whole process; deadlines of calls under way belong to their threads."""
+class Polling:
+    """Waits for sockets itself."""
 
-    parameters: Mapping[str, Any] = {}
+    def query(self, link: PGconn, statement: bytes, deadline: Deadline) -> PGresult:
+        link.nonblocking = 1
+        link.send_query(statement)
+        return _answer(link, deadline)
 
-    def __init__(self) -> None:
-        self._call = threading.local()
+    def prepare(self, link: PGconn, name: bytes, statement: bytes, deadline: Deadline) -> PGresult:
+        link.nonblocking = 1
+        link.send_prepare(name, statement)
+        return _answer(link, deadline)
 
-    def install(self) -> None:
-        """Make psycopg2 wait here, in the whole process."""
-        psycopg2.extensions.set_wait_callback(self._wait)
+    def execute(self, link: PGconn, name: bytes, texts: Texts, deadline: Deadline) -> PGresult:
+        link.nonblocking = 1
+        link.send_query_prepared(name, texts)
+        return _answer(link, deadline)
 
-    def begin(self, deadline: Deadline, connection: psycopg2.extensions.connection | None) -> None:  # noqa: ARG002
-        self._call.deadline = deadline
 
-    def end(self) -> bool:
-        self._call.deadline = None
-        return False
+def await_socket(link: PGconn, events: int, deadline: Deadline) -> int:
+    """The events that have come. Raises DeadlinePassed."""
+    poller = select.poll()
+    poller.register(link.socket, events)
+    while not (found := poller.poll(deadline.remaining_s * 1000)):
+        if deadline.expired:
+            raise DeadlinePassed
+    return found[0][1]
 
-    def _wait(self, connection: psycopg2.extensions.connection) -> None:
-        deadline: Deadline | None = getattr(self._call, "deadline", None)
-        while (state := connection.poll()) != POLL_OK:
-            remaining_ms = None if deadline is None else deadline.remaining_s * 1000
-            poller = select.poll()
-            poller.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
-            # Closing the connection in here would hang: raise, and let the caller close it.
-            if not poller.poll(remaining_ms) and deadline is not None and deadline.expired:
-                raise DeadlinePassed
+
+def _answer(link: PGconn, deadline: Deadline) -> PGresult:
+    """What the server says to the last of several statements, or of the first that it refuses.
+
+    https://www.postgresql.org/docs/current/libpq-async.html
+    """
+    while link.flush():
+        if await_socket(link, select.POLLIN | select.POLLOUT, deadline) & select.POLLIN:
+            link.consume_input()
+    last: PGresult | None = None
+    while True:
+        try:
+            while link.is_busy():
+                await_socket(link, select.POLLIN, deadline)
+                link.consume_input()
+        except OperationalError:
+            # A server that ends a session says why before it closes the connection.
+            if last is not None and last.status in ERRORS:
+                return last
+            raise
+        result = link.get_result()
+        if result is None:
+            break
+        if last is None or last.status not in ERRORS:
+            last = result
+    if last is None:
+        raise OperationalError(link.get_error_message())
+    return last
 
 
 @dataclass(slots=True)
@@ -87,19 +121,22 @@ class _Call:
 class Watchdog:
     """A thread that looks at all calls under way. Lives as long as its process."""
 
-    parameters: Mapping[str, Any] = {"connect_timeout": 2}
-
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._own = threading.local()
         self._calls: list[_Call] = []
-
-    def install(self) -> None:
-        """Let libpq wait, in the whole process, and begin to watch."""
-        psycopg2.extensions.set_wait_callback(None)
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
-    def begin(self, deadline: Deadline, connection: psycopg2.extensions.connection | None) -> None:
+    def query(self, link: PGconn, statement: bytes, deadline: Deadline) -> PGresult:
+        return self._watched(link, deadline, link.exec_, statement)
+
+    def prepare(self, link: PGconn, name: bytes, statement: bytes, deadline: Deadline) -> PGresult:
+        return self._watched(link, deadline, link.prepare, name, statement)
+
+    def execute(self, link: PGconn, name: bytes, texts: Texts, deadline: Deadline) -> PGresult:
+        return self._watched(link, deadline, link.exec_prepared, name, texts)
+
+    def _watched(self, link: PGconn, deadline: Deadline, act: Callable[..., PGresult], *arguments: object) -> PGresult:
         call: _Call | None = getattr(self._own, "call", None)
         if call is None:
             call = self._own.call = _Call()
@@ -107,13 +144,17 @@ class Watchdog:
                 self._calls.append(call)
         call.at, call.ended = deadline.at, False
         # Last, for it is what makes the call one that can be ended.
-        call.descriptor = -1 if connection is None else connection.fileno()
-
-    def end(self) -> bool:
-        call: _Call = self._own.call
-        with self._lock:
-            call.descriptor = -1
-        return call.ended
+        call.descriptor = link.socket
+        try:
+            result = act(*arguments)
+        finally:
+            with self._lock:
+                call.descriptor = -1
+        if call.ended:
+            link.finish()
+            if result.status in ERRORS:
+                raise DeadlinePassed
+        return result  # of a call that was ended: it was answered at the last moment, and cut off just after it
 
     def _watch(self) -> None:
         while True:
@@ -135,5 +176,4 @@ def _shut(descriptor: int) -> None:
             pass  # the server was quicker
 
 
-BY_CALLBACK: Final = WaitCallback()
-BY_CALLBACK.install()
+POLLING: Final = Polling()

@@ -10,14 +10,17 @@ import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-import psycopg2.extensions
+from psycopg import OperationalError
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq import ConnStatus, DiagnosticField
+from psycopg.pq.abc import PGconn, PGresult
 
-from halab.clients.guard import BY_CALLBACK, DeadlinePassed, Guard
+from halab.clients.connecting import connect, first_line
+from halab.clients.guard import ERRORS, POLLING, DeadlinePassed, Guard
 from halab.clients.outcome import OperationFailed, nothing_done
 from halab.waiting import Deadline
 
@@ -60,6 +63,15 @@ class Target:
     session: str = "any"
     others: tuple[tuple[str, int], ...] = ()
 
+    def attempts(self) -> list[dict[str, Any]]:
+        """Arguments for one server each, in the order in which libpq tries them."""
+        one = [
+            replace(self, address=address, port=port, others=())
+            for address, port in ((self.address, self.port), *self.others)
+        ]
+        sessions = ("standby", "any") if self.session == "prefer-standby" else (self.session,)
+        return [replace(target, session=session).parameters() for session in sessions for target in one]
+
     def parameters(self) -> dict[str, Any]:
         """Arguments of libpq; everything that it would else take from the environment or the home folder is set."""
         points = ((self.address, self.port), *self.others)
@@ -70,7 +82,8 @@ class Target:
             "password": self.password,
             "dbname": self.database,
             "application_name": self.application,
-            "options": "-c timezone=UTC",
+            "client_encoding": "UTF8",
+            "options": "-c timezone=UTC -c datestyle=ISO",
             "gssencmode": "disable",
             "target_session_attrs": self.session,
             "passfile": "/dev/null",
@@ -85,24 +98,27 @@ Execute = Callable[..., list[Row]]
 class Connection:
     """One connection in autocommit mode, opened when it is first needed. Used by one thread at a time."""
 
-    def __init__(self, target: Target, *, guard: Guard = BY_CALLBACK) -> None:
+    def __init__(self, target: Target, *, guard: Guard = POLLING) -> None:
         self.target = target
         self._guard = guard
-        self._connection: psycopg2.extensions.connection | None = None
-        self._cursor: psycopg2.extensions.cursor | None = None
-        self._prepared: dict[str, str] = {}
+        self._link: PGconn | None = None
+        self._values = Transformer()
+        self._prepared: set[str] = set()
+        self._notices: list[str] = []
         self._answered = 0.0
 
     def run(self, statement: str, parameters: Sequence[object] = (), *, within_s: float) -> list[Row]:
         """Execute one statement, connecting first if there is no usable connection.
+
+        Each %s in it stands for one of `parameters`, written as a literal; then %% stands for %.
 
         Raises OperationFailed; unless a living server refused the statement, the connection is then closed, and the
         next call makes a new one. Nothing is sent twice.
         """
         deadline = Deadline.after(within_s)
         try:
-            connection = self._usable(deadline)
-            return self._execute(connection, statement, parameters, deadline, within_s)
+            link = self._usable(deadline)
+            return self._execute(link, statement, parameters, deadline, within_s)
         except OperationFailed as error:
             self._close_if_lost(error)
             raise
@@ -113,14 +129,13 @@ class Connection:
         """As `run`, parsed and planned once a connection. `statement` has $1, $2, ... for its parameters."""
         deadline = Deadline.after(within_s)
         try:
-            connection = self._usable(deadline)
-            execute = self._prepared.get(name)
-            if execute is None:
+            link = self._usable(deadline)
+            if name not in self._prepared:
                 with nothing_done():
-                    self._execute(connection, f"PREPARE {name} AS {statement}", (), deadline, within_s)
-                places = ", ".join(["%s"] * len(parameters))
-                execute = self._prepared[name] = f"EXECUTE {name} ({places})" if parameters else f"EXECUTE {name}"
-            return self._execute(connection, execute, parameters, deadline, within_s)
+                    self._call(self._guard.prepare, link, (name.encode(), statement.encode()), deadline, within_s)
+                self._prepared.add(name)
+            texts = self._values.dump_sequence(parameters, [PyFormat.TEXT] * len(parameters)) if parameters else ()
+            return self._call(self._guard.execute, link, (name.encode(), texts), deadline, within_s)
         except OperationFailed as error:
             self._close_if_lost(error)
             raise
@@ -135,157 +150,124 @@ class Connection:
         """
         deadline = Deadline.after(within_s)
         try:
-            connection = self._usable(deadline)
+            link = self._usable(deadline)
 
             def execute(statement: str, parameters: Sequence[object] = ()) -> list[Row]:
                 with nothing_done():
-                    return self._execute(connection, statement, parameters, deadline, within_s)
+                    return self._execute(link, statement, parameters, deadline, within_s)
 
             execute(begin)
             try:
                 yield execute
             except BaseException as error:
-                self._roll_back(connection, deadline, lost=isinstance(error, OperationFailed) and error.lost)
+                self._roll_back(link, deadline, lost=isinstance(error, OperationFailed) and error.lost)
                 raise
-            self._execute(connection, "COMMIT", (), deadline, within_s)
+            self._execute(link, "COMMIT", (), deadline, within_s)
         except OperationFailed as error:
             self._close_if_lost(error)
             raise
 
     def encrypted_password(self, user: str, password: str, *, within_s: float) -> str:
         """The SCRAM verifier of a password, so that the password is in no statement and in no log of a server."""
-        deadline = Deadline.after(within_s)
-        connection = self._usable(deadline)
-        self._guard.begin(deadline, connection)
-        try:
-            verifier: str = psycopg2.extensions.encrypt_password(password, user, connection, "scram-sha-256")
-            return verifier
-        finally:
-            self._guard.end()
+        link = self._usable(Deadline.after(within_s))
+        return link.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
 
     def close(self) -> None:
         """Give the connection up, whatever state it is in."""
-        connection, self._connection, self._cursor = self._connection, None, None
+        link, self._link = self._link, None
         self._prepared.clear()
-        if connection is not None:
-            connection.close()
+        if link is not None:
+            link.finish()
 
     def _close_if_lost(self, error: OperationFailed) -> None:
         if error.lost or not error.reached:
             self.close()
 
-    def _roll_back(self, connection: psycopg2.extensions.connection, deadline: Deadline, *, lost: bool) -> None:
+    def _roll_back(self, link: PGconn, deadline: Deadline, *, lost: bool) -> None:
         try:
             if lost:
                 self.close()
             else:
-                self._execute(connection, "ROLLBACK", (), deadline, 0)
+                self._execute(link, "ROLLBACK", (), deadline, 0)
         except OperationFailed:
             self.close()
 
-    def _usable(self, deadline: Deadline) -> psycopg2.extensions.connection:
+    def _usable(self, deadline: Deadline) -> PGconn:
         # A pool tests a connection before it lends it: an end of file or a farewell that waits to be read means that
         # the server is gone, and nothing has been sent yet. One that answered just now is trusted: the look costs a
         # client a third of what its insert does, for it gives up the interpreter lock.
-        known = self._connection
-        if known is not None and (known.closed or (self._idle() and _has_input(known))):
+        known = self._link
+        if known is not None and (known.status == ConnStatus.BAD or (self._idle() and _has_input(known))):
             self.close()
-        if self._connection is None:
-            self._connection = self._connect(deadline)
-        return self._connection
+        if self._link is None:
+            self._link = connect(self.target.attempts(), deadline)
+            self._link.notice_handler = self._noticed
+        return self._link
 
     def _idle(self) -> bool:
         return time.monotonic() - self._answered > IDLE_S
 
-    def _connect(self, deadline: Deadline) -> psycopg2.extensions.connection:
-        self._guard.begin(deadline, None)
-        try:
-            connection: psycopg2.extensions.connection = psycopg2.connect(
-                **self.target.parameters(), **self._guard.parameters
-            )
-        except DeadlinePassed:
-            raise OperationFailed("fail", "connect-deadline", "no answer while connecting", reached=False) from None
-        except psycopg2.Error as error:
-            text = _first_line(error)
-            raise OperationFailed("fail", _connect_class(text), text, reached=False) from None
-        finally:
-            self._guard.end()
-        connection.autocommit = True
-        return connection
+    def _noticed(self, notice: PGresult) -> None:
+        self._notices.append(_said(notice, DiagnosticField.MESSAGE_PRIMARY))
 
     def _execute(
-        self,
-        connection: psycopg2.extensions.connection,
-        statement: str,
-        parameters: Sequence[object],
-        deadline: Deadline,
-        within_s: float,
+        self, link: PGconn, statement: str, parameters: Sequence[object], deadline: Deadline, within_s: float
+    ) -> list[Row]:
+        text = statement.encode()
+        if parameters:
+            text %= tuple(self._values.as_literal(value) for value in parameters)
+        return self._call(self._guard.query, link, (text,), deadline, within_s)
+
+    def _call(
+        self, call: Callable[..., PGresult], link: PGconn, given: tuple[Any, ...], deadline: Deadline, within_s: float
     ) -> list[Row]:
         if deadline.expired:
             # The connection took all the time there was; the next operation can use it.
             raise OperationFailed("fail", "late", f"nothing was sent within {within_s:g} s", reached=True)
-        connection.notices.clear()
-        self._guard.begin(deadline, connection)
+        self._notices.clear()
         try:
-            if self._cursor is None:  # one for all statements: making one costs as much as sending a statement
-                self._cursor = connection.cursor()
-            cursor = self._cursor
-            cursor.execute(statement, parameters or None)
-            rows = cursor.fetchall() if cursor.description else []
+            result = call(link, *given, deadline)
         except DeadlinePassed:
-            raise _late(within_s) from None
-        except psycopg2.Error as error:
-            raise (_late(within_s) if self._guard.end() else _failure(error)) from None
+            text = f"no answer within {within_s:g} s"
+            raise OperationFailed("info", "deadline", text, reached=True, lost=True) from None
+        except OperationalError as error:
+            raise _lost(str(error)) from None
+        if result.status in ERRORS:
+            raise _failure(result)
         self._answered = time.monotonic()
-        if self._guard.end():
-            self.close()  # answered at the last moment, and cut off just after it
-        for notice in connection.notices:
+        for notice in self._notices:
             for words, name in _DOUBTS.items():
                 if words in notice:
-                    raise OperationFailed("info", name, _first_line(notice), reached=True)
-        return rows
+                    raise OperationFailed("info", name, first_line(notice), reached=True)
+        if not result.nfields:
+            return []
+        self._values.set_pgresult(result)
+        return self._values.load_rows(0, result.ntuples, tuple)
 
 
-def _late(within_s: float) -> OperationFailed:
-    return OperationFailed("info", "deadline", f"no answer within {within_s:g} s", reached=True, lost=True)
-
-
-def _has_input(connection: psycopg2.extensions.connection) -> bool:
+def _has_input(link: PGconn) -> bool:
     poller = select.poll()
-    poller.register(connection.fileno(), select.POLLIN)
+    poller.register(link.socket, select.POLLIN)
     return bool(poller.poll(0))
 
 
-def _connect_class(text: str) -> str:
-    for needle, name in (
-        ("Connection refused", "connect-refused"),
-        ("timeout expired", "connect-deadline"),
-        ("No route to host", "connect-unreachable"),
-        ("Network is unreachable", "connect-unreachable"),
-        ("closed the connection unexpectedly", "connect-closed"),
-        ("Connection reset by peer", "connect-closed"),
-        ("SSL", "connect-tls"),
-        ("certificate", "connect-tls"),
-        ("authentication failed", "connect-authentication"),
-    ):
-        if needle in text:
-            return name
-    return "connect-rejected"
-
-
-def _failure(error: psycopg2.Error) -> OperationFailed:
-    state = error.pgcode
-    text = _first_line(error)
-    if state is None:
-        return OperationFailed("info", "connection-lost", text, reached=True, lost=True)
+def _failure(result: PGresult) -> OperationFailed:
+    state = _said(result, DiagnosticField.SQLSTATE)
+    if not state:
+        return _lost(result.get_error_message())
+    text = first_line(_said(result, DiagnosticField.MESSAGE_PRIMARY))
     if state == READ_ONLY_TRANSACTION:
         return OperationFailed("fail", state, text, reached=False)
     if state in IN_RECOVERY and any(word in text for word in STANDBY_WORDS):
         return OperationFailed("fail", "in-recovery", text, reached=False, lost=True)
-    severity = error.diag.severity_nonlocalized or error.diag.severity
+    severity = _said(result, DiagnosticField.SEVERITY_NONLOCALIZED) or _said(result, DiagnosticField.SEVERITY)
     unknown = state[:2] in UNKNOWN_CLASSES or severity in UNKNOWN_SEVERITIES
     return OperationFailed("info" if unknown else "fail", state, text, reached=True, lost=unknown)
 
 
-def _first_line(error: object) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _lost(text: str) -> OperationFailed:
+    return OperationFailed("info", "connection-lost", first_line(text), reached=True, lost=True)
+
+
+def _said(result: PGresult, field: DiagnosticField) -> str:
+    return (result.error_field(field) or b"").decode(errors="replace")

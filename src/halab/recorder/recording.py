@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from halab.clients.guard import BY_CALLBACK
+from halab.clients.guard import POLLING
 from halab.errors import HalabError
 from halab.history import FaultEvent, HistoryWriter, Opaque, Phase, Record, WriterError
 from halab.history.codec import Decoder, RecordError
@@ -117,7 +117,7 @@ class Recording:
         for group in self._plan.groups:
             prepare = None if group.workload is None else workload(group.workload).prepare
             if prepare is not None:
-                prepare(self._plan.setting(group, 0, BY_CALLBACK))
+                prepare(self._plan.setting(group, 0, POLLING))
 
     def _stop_load(self) -> dict[str, Any]:
         if self._load is None or not self._running:
@@ -166,7 +166,7 @@ class Recording:
             remove = None if group.workload is None else workload(group.workload).remove
             try:
                 if remove is not None:
-                    remove(self._plan.setting(group, 0, BY_CALLBACK))
+                    remove(self._plan.setting(group, 0, POLLING))
             except HalabError as error:
                 left = f"workload {group.workload}: {error}; the next run removes it"
         return left

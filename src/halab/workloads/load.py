@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from halab.clients.guard import BY_CALLBACK
+from halab.clients.guard import POLLING
 from halab.errors import HalabError
 from halab.waiting import Deadline
 from halab.workloads.plan import Plan
@@ -53,7 +53,7 @@ class Load:
         plan = self._plan
         for _, group, number in plan.members():
             if number == 0 and group.route in ("write", "read"):
-                targets(plan.setting(group, number, BY_CALLBACK))
+                targets(plan.setting(group, number, POLLING))
         for number in range(plan.processes):
             share = Share(plan, worker=number, workers=plan.processes, stride=self.streams)
             self._workers.append(_Worker(share, self._forward, self._ended))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from halab.clients.guard import BY_CALLBACK, Guard
+from halab.clients.guard import POLLING, Guard
 from halab.inventory import Cluster
 from halab.scenario import ClientLoad, Workload
 from halab.workloads import rows
@@ -69,7 +69,7 @@ class Plan:
 
     def reading_back(self, group: Group) -> Setting:
         """What the group's resolver needs to know: it goes where the primary is, wherever clients went."""
-        setting = self.setting(group, 0, BY_CALLBACK)
+        setting = self.setting(group, 0, POLLING)
         return replace(setting, route="multi_host") if group.route == "direct" else setting
 
     def setting(self, group: Group, number: int, guard: Guard) -> Setting:

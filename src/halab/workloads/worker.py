@@ -97,7 +97,6 @@ def main(arguments: list[str]) -> int:
 def _clients(share: Share, shared: Shared) -> list[tuple[Client, float, float]]:
     """Each with the seconds that it waits at first, so that clients never pulse together, and its period in seconds."""
     watchdog = Watchdog()
-    watchdog.install()
     clients = []
     for number, group, within in share.plan.members():
         if number % share.workers == share.worker:

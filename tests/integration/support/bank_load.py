@@ -12,7 +12,7 @@ from typing import Literal
 
 from halab import promises
 from halab.checkers.context import Context, PlannedWorkload
-from halab.clients.guard import BY_CALLBACK
+from halab.clients.guard import POLLING
 from halab.clients.postgres import Connection
 from halab.history import Complete, FaultEvent, Header, History, Invoke, Phase, Record
 from halab.inventory import Cluster
@@ -105,7 +105,7 @@ class BankLoad:
         self.stop()
         assert BANK.resolver is not None
         calm = Shared(self.records.append, Tally(), processes=CLIENTS, operations=self.shared.operations)
-        actor = BANK.resolver(self.whole.setting(self.group, 0, BY_CALLBACK))
+        actor = BANK.resolver(self.whole.setting(self.group, 0, POLLING))
         Client("resolver", actor, -1, calm, workload="bank").finish(Deadline.after(within_s))
         self.records.append(Phase(t=time.monotonic_ns(), name="end"))
         planned = PlannedWorkload(
@@ -143,7 +143,7 @@ def transferring(cluster: Cluster) -> Iterator[BankLoad]:
     try:
         records.append(Phase(t=time.monotonic_ns(), name="load-start"))
         for number in range(CLIENTS):
-            actor = BANK.actor(whole.setting(groups[0], number, BY_CALLBACK))
+            actor = BANK.actor(whole.setting(groups[0], number, POLLING))
             client = Client(f"bank-{number}", actor, number, load.shared, workload="bank")
             first = time.monotonic() + number / (CLIENTS * RATE)
             load.threads.append(threading.Thread(target=client.run, args=(first, 1 / RATE), daemon=True))

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.integration.support.space import WITHIN_S, Space
 
-from halab.clients.guard import BY_CALLBACK
+from halab.clients.guard import POLLING
 from halab.clients.postgres import Connection
 from halab.clients.redis_data import RedisData
 from halab.errors import HalabError
@@ -35,7 +35,7 @@ class CachedRows:
         self._parameters = parameters
         self._setting = Setting(
             cluster=space.cluster, suite=space.suite, number=0, clients=1, rate=0, route="multi_host",
-            parameters=parameters, seed=0, guard=BY_CALLBACK,
+            parameters=parameters, seed=0, guard=POLLING,
         )  # fmt: skip
         self._client = workload.Cache(self._setting)
 

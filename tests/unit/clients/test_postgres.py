@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -280,3 +281,44 @@ def test_of_several_servers_the_one_that_accepts_writes_is_used(postgres):
     client = Connection(target)
     assert client.run("SELECT 1", within_s=5) == [(1,)]
     client.close()
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield int(listening.getsockname()[1])
+
+
+def test_one_of_several_servers_that_never_answers_does_not_hide_the_others(postgres, silent):
+    client = Connection(postgres.target(port=silent, session="read-write", others=(("127.0.0.1", postgres.port),)))
+    assert client.run("SELECT 1", within_s=10) == [(1,)]
+    client.close()
+
+
+def test_without_a_standby_any_server_serves_those_who_would_like_one(postgres):
+    client = Connection(postgres.target(session="prefer-standby"))
+    assert client.run("SELECT 1", within_s=5) == [(1,)]
+    client.close()
+    error = failure(lambda: Connection(postgres.target(session="standby")).run("SELECT 1", within_s=5))
+    assert (error.outcome, error.error_class) == ("fail", "connect-rejected")
+
+
+def test_parameters_arrive_as_they_are(client):
+    given = ("it's 100 %", 'back\\slash "quoted"', -7, 1.5, None, True, [1, 2], ["a'b", None])
+    places = "%s::text, %s::text, %s, %s::float8, %s::int, %s, %s, %s::text[], '%%'"
+    assert client.run(f"SELECT {places}", given, within_s=5) == [(*given, "%")]
+    typed = "$1::text, $2::text, $3::int, $4::float8, $5::int, $6::bool, $7::int[], $8::text[]"
+    assert client.run_prepared("given", f"SELECT {typed}", given, within_s=5) == [given]
+
+
+def test_of_several_statements_the_last_answers_and_the_first_that_fails_ends_them(client):
+    assert client.run("SELECT 1; SELECT 2", within_s=5) == [(2,)]
+    error = failure(lambda: client.run("INSERT INTO numbers VALUES (1); SELECT 1/0; SELECT 2", within_s=5))
+    assert (error.outcome, error.error_class) == ("fail", "22012")
+    assert client.run("SELECT count(*) FROM numbers", within_s=5) == [(0,)]
+
+
+def test_a_statement_longer_than_a_socket_holds_arrives_and_so_does_its_answer(client):
+    text = "x" * 20_000_000
+    assert client.run("SELECT %s::text", (text,), within_s=30) == [(text,)]

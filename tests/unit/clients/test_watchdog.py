@@ -1,4 +1,4 @@
-"""The watchdog, in a process of its own, for psycopg2 has one way to wait in each."""
+"""The watchdog, in a process of its own as in a load: a call that it fails to end holds only that."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from halab.clients.outcome import OperationFailed
 from halab.clients.postgres import Connection
 target, freeze = pickle.loads(bytes.fromhex(sys.stdin.readline()))
 watchdog = Watchdog()
-watchdog.install()
 connection = Connection(target, guard=watchdog)
 def told(act):
     began = time.monotonic()
@@ -94,7 +93,7 @@ def test_a_frozen_server_ends_an_operation_at_its_deadline_and_the_client_goes_o
     assert other.told()[0] == [[2]]
 
 
-def test_a_server_that_does_not_answer_a_connect_is_given_up_by_libpq(client, postgres):
+def test_a_server_that_does_not_answer_a_connect_is_given_up_at_the_deadline(client, postgres):
     os.kill(postgres.pid, signal.SIGSTOP)
     try:
         other = client("told(lambda: connection.run('SELECT 1', within_s=1))\n")
@@ -102,7 +101,7 @@ def test_a_server_that_does_not_answer_a_connect_is_given_up_by_libpq(client, po
     finally:
         os.kill(postgres.pid, signal.SIGCONT)
     assert found == ["fail", "connect-deadline", False]
-    assert 1.5 < seconds < 4
+    assert 0.9 < seconds < 1.6
 
 
 def test_what_was_not_late_is_left_alone(client):

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-import psycopg2.extensions
+import psycopg
 import pytest
 
 from halab.bench.scratch import PASSWORD, SUPERUSER, Server, ServerMissing, scratch
@@ -54,11 +53,11 @@ class Proxy:
         self.process.kill()
         self.process.wait(WITHIN_S)
 
-    def connect(self, **changes: Any) -> psycopg2.extensions.connection:
+    def connect(self, **changes: Any) -> psycopg.Connection:
         return connect(self.server, port=self.port, **changes)
 
 
-def connect(server: Server, **changes: Any) -> psycopg2.extensions.connection:
+def connect(server: Server, **changes: Any) -> psycopg.Connection:
     """A client that shows the server's own certificate, as a machine does that connects from itself."""
     folder = server.folder
     values = {
@@ -66,12 +65,11 @@ def connect(server: Server, **changes: Any) -> psycopg2.extensions.connection:
         "sslmode": "verify-full", "sslrootcert": folder / "ca.crt", "sslcert": folder / "server.crt",
         "sslkey": folder / "client.key", "gssencmode": "disable", "connect_timeout": 5,
     }  # fmt: skip
-    connection = psycopg2.connect(**{**values, **changes})
-    connection.autocommit = True
-    return connection
+    # A statement that is sent often would else be prepared, and then no longer be in the messages that are waited for.
+    return psycopg.connect(**{**values, **changes}, autocommit=True, prepare_threshold=None)
 
 
-def execute(connection: psycopg2.extensions.connection, statement: str) -> list[tuple[Any, ...]]:
+def execute(connection: psycopg.Connection, statement: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement)
         return cursor.fetchall() if cursor.description else []
@@ -93,7 +91,7 @@ def preparing() -> Iterator[Server]:
 
 
 @pytest.fixture
-def direct(preparing: Server) -> Iterator[psycopg2.extensions.connection]:
+def direct(preparing: Server) -> Iterator[psycopg.Connection]:
     """A connection to the server itself; at the end nothing prepared is left."""
     connection = connect(preparing)
     yield connection

@@ -7,8 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import psycopg2
-import psycopg2.extensions
+import psycopg
 import pytest
 from tests.integration.support.pgproxy import Address, Rules, parsed, text_of
 from tests.unit.pgproxy.conftest import WITHIN_S, Proxy, execute
@@ -23,30 +22,30 @@ HOLD_COMMIT = ("--hold-request", "^COMMIT PREPARED", "--note", "PREPARE")
 class Later(threading.Thread):
     """A statement that another thread waits for."""
 
-    def __init__(self, connection: psycopg2.extensions.connection, statement: str) -> None:
+    def __init__(self, connection: psycopg.Connection, statement: str) -> None:
         super().__init__(daemon=True)
         self._connection, self._statement = connection, statement
-        self.failed: psycopg2.Error | None = None
+        self.failed: psycopg.Error | None = None
         self.start()
 
     def run(self) -> None:
         try:
             execute(self._connection, self._statement)
-        except psycopg2.Error as error:
+        except psycopg.Error as error:
             self.failed = error
 
 
-def prepare(connection: psycopg2.extensions.connection, name: str) -> None:
+def prepare(connection: psycopg.Connection, name: str) -> None:
     execute(connection, "BEGIN")
     execute(connection, "CREATE TABLE moved (id int)")
     execute(connection, f"PREPARE TRANSACTION '{name}'")
 
 
-def prepared(connection: psycopg2.extensions.connection) -> list[str]:
+def prepared(connection: psycopg.Connection) -> list[str]:
     return [name for (name,) in execute(connection, "SELECT gid FROM pg_prepared_xacts")]
 
 
-def tables(connection: psycopg2.extensions.connection) -> bool:
+def tables(connection: psycopg.Connection) -> bool:
     return execute(connection, "SELECT to_regclass('moved') IS NOT NULL") == [(True,)]
 
 
@@ -55,7 +54,7 @@ def test_it_passes_everything_on_unchanged(proxies: Start) -> None:
     assert execute(through, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == [(True,)]
     [(text,)] = execute(through, "SELECT repeat('xyz', 1000000)")
     assert text == "xyz" * 1_000_000
-    with pytest.raises(psycopg2.errors.DivisionByZero):
+    with pytest.raises(psycopg.errors.DivisionByZero):
         execute(through, "SELECT 1/0")
     with through.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE t (id int)")
@@ -92,7 +91,7 @@ def test_a_held_request_never_arrives_once_the_proxy_is_dead(proxies: Start, dir
     proxy.wait_for("held")
     proxy.kill()
     commit.join(WITHIN_S)
-    assert isinstance(commit.failed, psycopg2.OperationalError)
+    assert isinstance(commit.failed, psycopg.OperationalError)
     assert prepared(direct) == ["lost"]
     assert not tables(direct)
 
@@ -130,12 +129,12 @@ def test_only_what_matches_is_held_and_only_on_its_connection(proxies: Start, di
 
 def test_whoever_shows_no_certificate_or_another_one_is_refused(proxies: Start) -> None:
     proxy = proxies()
-    with pytest.raises(psycopg2.OperationalError):
+    with pytest.raises(psycopg.OperationalError):
         proxy.connect(sslcert="/dev/null", sslkey="/dev/null")
     folder = proxy.server.folder
-    with pytest.raises(psycopg2.OperationalError):
+    with pytest.raises(psycopg.OperationalError):
         proxy.connect(sslcert=folder / "ca.crt", sslkey=folder / "ca.key")
-    with pytest.raises(psycopg2.OperationalError):
+    with pytest.raises(psycopg.OperationalError):
         proxy.connect(sslmode="disable")
     assert execute(proxy.connect(), "SELECT 1") == [(1,)]
     assert len(proxy.texts("failed")) >= 3
@@ -143,7 +142,7 @@ def test_whoever_shows_no_certificate_or_another_one_is_refused(proxies: Start) 
 
 def test_a_server_whose_certificate_is_of_another_name_is_refused(proxies: Start, preparing: Any) -> None:
     proxy = proxies(server=f"127.0.0.2:{preparing.port}")
-    with pytest.raises(psycopg2.OperationalError):
+    with pytest.raises(psycopg.OperationalError):
         proxy.connect()
     assert "CERTIFICATE_VERIFY_FAILED" in proxy.texts("failed")[0]
 
@@ -163,7 +162,7 @@ def test_a_request_to_cancel_reaches_the_server(proxies: Start, direct: Any) -> 
     eventually(lambda: execute(direct, SLEEPERS), within_s=WITHIN_S, what="the server to sleep", every_s=0.02)
     through.cancel()
     asleep.join(WITHIN_S)
-    assert isinstance(asleep.failed, psycopg2.errors.QueryCanceled)
+    assert isinstance(asleep.failed, psycopg.errors.QueryCanceled)
 
 
 @pytest.mark.parametrize(

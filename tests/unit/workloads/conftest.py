@@ -12,7 +12,7 @@ import pytest
 
 from halab import inventory, promises
 from halab.checkers.context import Context, PlannedWorkload
-from halab.clients.guard import BY_CALLBACK
+from halab.clients.guard import POLLING
 from halab.history import Header, History, Phase, Record
 from halab.inventory import Cluster
 from halab.scenario import parse
@@ -75,11 +75,11 @@ def run(cluster: Cluster) -> Run:
         create(cluster, suite, known.tables(group.parameters) if known.tables else ())
         try:
             if known.prepare:
-                known.prepare(whole.setting(group, 0, BY_CALLBACK))
+                known.prepare(whole.setting(group, 0, POLLING))
             return _run(whole, group, known, _Stop(operations, until), during)
         finally:
             if known.remove:
-                known.remove(whole.setting(group, 0, BY_CALLBACK))
+                known.remove(whole.setting(group, 0, POLLING))
             drop(cluster, suite, within_s=20)
 
     return go
@@ -93,7 +93,7 @@ def _run(
     shared = Shared(stop.watched(records.append), Tally(), processes=whole.clients)
     threads = []
     for number in range(group.clients):
-        actor = _Limited(known.actor(whole.setting(group, number, BY_CALLBACK)), stop)
+        actor = _Limited(known.actor(whole.setting(group, number, POLLING)), stop)
         client = Client(f"{group.client}-{number}", actor, number, shared, workload=group.workload)
         threads.append(threading.Thread(target=client.run, args=(0.0, 0.0)))
     for thread in threads:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from halab.clients.guard import BY_CALLBACK
+from halab.clients.guard import POLLING
 from halab.clients.outcome import OperationFailed
 from halab.clients.postgres import Connection
 from halab.inventory import Cluster
@@ -30,7 +30,7 @@ def actors(cluster: Cluster, name: str, **given: Any) -> Iterator[tuple[Make, Su
     def make(*, route: str = known.routes[0], number: int = 0, clients: int = 1, resolver: bool = False) -> Actor:
         setting = Setting(
             cluster=cluster, suite=suite, number=number, clients=clients, rate=0, route=route, parameters=parameters,
-            seed=7, guard=BY_CALLBACK,
+            seed=7, guard=POLLING,
         )  # fmt: skip
         maker = known.resolver if resolver else known.actor
         assert maker is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from halab.clients.guard import BY_CALLBACK
+from halab.clients.guard import POLLING
 from halab.workloads.plan import Group, Plan
 from halab.workloads.suite import Suite
 
@@ -17,4 +17,4 @@ def test_what_a_load_left_is_read_back_where_the_primary_is(cluster, route, back
     group = Group(workload="bank", client="bank", clients=3, rate=1, route=route, parameters={})
     plan = Plan(cluster=cluster, suite=Suite.new(), groups=(group,), seed=1)
     assert plan.reading_back(group).route == back
-    assert plan.setting(group, 0, BY_CALLBACK).route == route
+    assert plan.setting(group, 0, POLLING).route == route
