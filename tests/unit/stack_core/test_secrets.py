@@ -43,6 +43,14 @@ def test_a_secret_of_the_user_is_kept(tmp_path: Path) -> None:
     assert store.get("mine") == "short #1"
 
 
+def test_a_name_may_be_the_kind_of_string_that_ansible_reads_from_yaml(tmp_path: Path) -> None:
+    class Tagged(str):
+        __slots__ = ()
+
+    store = SecretStore(tmp_path)
+    assert store.ensure(Tagged("one"), length=32) == SecretStore(tmp_path).get("one")
+
+
 def test_secrets_are_letters_and_digits_of_the_length_asked_for() -> None:
     assert generate(40).isalnum()
     assert len(generate(40)) == 40

@@ -52,6 +52,7 @@ class SecretStore:
 
     def ensure(self, name: str, *, length: int) -> str:
         """Return the secret called `name`, making and keeping it when there is none yet. Raises SecretError."""
+        name = _valid(name)
         present = self.get(name)
         if present is not None:
             return present
@@ -113,4 +114,4 @@ class SecretStore:
 def _valid(name: str) -> str:
     if not _NAME.match(name):
         raise SecretError(f"secret name {name!r} must be letters, digits and underscores, like a variable")
-    return name
+    return str(name)  # Ansible's own kind of string, as a loop over YAML has it, is nothing that YAML can write
