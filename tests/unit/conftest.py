@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from halab.bench.scratch import Server, ServerMissing, scratch
+
+# How long an example takes on a busy machine says nothing about what it shows.
+settings.register_profile("halab", deadline=None)
+settings.load_profile("halab")
 
 
 @pytest.fixture(scope="session")

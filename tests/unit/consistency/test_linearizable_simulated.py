@@ -51,7 +51,7 @@ SIMULATED: dict[str, tuple[Callable[[], Simulated], str]] = {
 }
 HARD: dict[str, tuple[float, int]] = {
     "counter": (0.05, 300),
-    "queue of few values": (0, 40),
+    "queue of few values": (0, 30),
     "register without compare-and-set": (0.05, 300),
     "store of few values": (0.05, 150),
 }
