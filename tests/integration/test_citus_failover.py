@@ -198,7 +198,7 @@ def rebalanced(citus: Citus, job: int) -> bool:
     """Let Citus end what it has begun, or stop it, and do what is left; returns whether it had to be stopped.
 
     A move whose source fails over while it catches up waits for the former primary, with locks on its table, as long as
-    citus.logical_replication_timeout says (two hours): a person has to stop it, and may start it again at once.
+    citus.logical_replication_timeout says (ten minutes): a person has to stop it, and may start it again at once.
     """
 
     stopped = not ended(citus, job, within_s=BY_ITSELF_WITHIN_S)

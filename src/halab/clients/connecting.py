@@ -10,6 +10,7 @@ import select
 from collections.abc import Sequence
 from typing import Any, Final
 
+from psycopg import OperationalError
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import ConnStatus, PGconn, PollingStatus
 from psycopg.pq.abc import PGconn as Link
@@ -52,6 +53,8 @@ def _open(parameters: dict[str, Any], deadline: Deadline) -> Link:
     except DeadlinePassed:
         link.finish()
         raise OperationFailed("fail", "connect-deadline", "no answer while connecting", reached=False) from None
+    except OperationalError:
+        pass  # as libpq's own message says
     text = first_line(link.get_error_message())
     link.finish()
     raise OperationFailed("fail", _class(text), text, reached=False)
