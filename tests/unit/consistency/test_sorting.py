@@ -25,9 +25,11 @@ def test_rows_are_sorted_by_one_column_after_the_other_and_else_keep_their_order
     assert order_by(*columns).tolist() == sorted(range(len(rows)), key=lambda at: rows[at])
 
 
-@pytest.mark.parametrize("width", [2**62, 2**63 - 1, 2**63, 2**64 - 1])
-def test_the_widest_columns_are_sorted(width: int) -> None:
-    low = -(2**63)
+@pytest.mark.parametrize(
+    ("low", "width"),
+    [(-(2**63), 2**62), (-(2**63), 2**63 - 1), (-(2**63), 2**63), (-(2**63), 2**64 - 1), (-5 * 2**60, 2**62)],
+)
+def test_the_widest_columns_are_sorted(low: int, width: int) -> None:
     column = np.array([low + width - 1, low, low + width // 2], dtype=np.int64)
     assert order_by(column).tolist() == [1, 2, 0]
     assert order_by(np.array([1, 0, 1]), column).tolist() == [1, 2, 0]
