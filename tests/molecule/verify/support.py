@@ -27,6 +27,14 @@ def held_by(host: Host, path: str) -> tuple[str, str, str]:
     return file.user, file.group, f"{file.mode:o}"
 
 
+def enabled_as(host: Host, unit: str) -> str:
+    """What systemd says of a unit's start with the machine: enabled, disabled, masked.
+
+    The `is_enabled` of testinfra looks at links of old scripts when a unit is masked, as an image may leave it.
+    """
+    return str(host.run("systemctl is-enabled %s", unit).stdout).strip()
+
+
 def in_the_clear(address: str, port: int, sent: bytes = HTTP) -> bytes:
     """What a port says to somebody who does not encrypt; empty when it hangs up. Raises TimeoutError."""
     with socket.create_connection((address, port), WITHIN_S) as plain:
