@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -80,7 +81,7 @@ class Site:
         try:
             output, _ = process.communicate(timeout=PLAY_WITHIN_S)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            _kill(process)
             raise
         return Played(process.returncode, output)
 
@@ -102,7 +103,7 @@ class Site:
         for line in process.stdout:
             said.append(line)
             if line.startswith(("TASK [", "RUNNING HANDLER [")) and task in line:
-                os.killpg(process.pid, signal.SIGKILL)
+                _kill(process)
                 break
         process.wait(30)
         process.stdout.close()
@@ -121,6 +122,22 @@ class Site:
         assert done.returncode == 0, done.stdout + done.stderr
         parts = re.split(r"^(\S+) \| (?:CHANGED|SUCCESS) \| rc=0 >>\n", done.stdout, flags=re.MULTILINE)
         return {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    # Ansible's workers lead sessions of their own, and would outlive their parent and wait for it for ever.
+    for one in [process.pid, *_descendants(process.pid)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for child in thread.read_text().split():
+                found += [int(child), *_descendants(int(child))]
+    return found
 
 
 def _environment() -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import socket
 import ssl
 from typing import Any
 
 import pytest
+from cryptography import x509
 from tests.day2.pulse import beating
 from tests.day2.site import THREE, Site
 
@@ -17,8 +19,6 @@ pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.destructive, pytes
 
 UNNOTICED_S = 5.0
 """Longest time between two writes when nothing is restarted, on a busy host; none may fail."""
-RENEW = ("-e", "certs_renew_before_days=824")
-"""Every certificate counts as due: they are made for 825 days."""
 CHANGES: dict[str, Any] = {
     "etcd_quota_bytes": 1073741824,
     "patroni_parameters": {"work_mem": "5MB"},
@@ -35,6 +35,16 @@ FILES = (
 def extra(changes: dict[str, Any]) -> tuple[str, ...]:
     """Options of ansible-playbook that declare other parameters."""
     return ("-e", json.dumps(changes))
+
+
+def renewal(site: Site) -> tuple[str, ...]:
+    """Options by which every certificate counts as due, and none once it was renewed: a killed run can go on."""
+    tls = site.cluster().tls
+    assert tls and tls.cert_file
+    issued = [tls.cert_file, *sorted((tls.cert_file.parent / "nodes").glob("*.crt"))]
+    ends = max(x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc for file in issued)
+    left = (ends - dt.datetime.now(dt.UTC)).days + 1
+    return extra({"certs_renew_before_days": left, "certs_validity_days": left + 1})
 
 
 def served(site: Site) -> dict[str, set[str]]:
@@ -100,7 +110,7 @@ def test_a_run_on_one_host_leaves_the_others_as_they_are(site: Site) -> None:
 def test_certificates_are_renewed_unnoticed(site: Site, record_property: pytest.RecordProperty) -> None:
     before = served(site)
     with beating(site.cluster()) as pulses:
-        site.provision(*RENEW)
+        site.provision(*renewal(site))
     record_property("told", pulses.told())
     after = served(site)
     assert {name: len(serials) for name, serials in after.items()} == dict.fromkeys(THREE, 1), after
@@ -123,9 +133,10 @@ INSTANTS = (
 def test_runs_that_were_killed_are_completed_by_the_next(site: Site) -> None:
     """Each is killed later than the one before, and the last is not: what any of them left must be in force."""
     before = served(site)
+    renew = renewal(site)
     first, *later = INSTANTS
-    site.kill_at(first, *RENEW)
-    site.kill_at(later[0], *RENEW)
+    site.kill_at(first, *renew)
+    site.kill_at(later[0], *renew)
     for instant in later[1:]:
         # Without the parameter nothing is renewed again: what was made and placed is what shall be in force.
         site.kill_at(instant)

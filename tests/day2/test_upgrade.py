@@ -62,7 +62,9 @@ def test_newer_packages_are_rolled_out_leader_last(site: Site, record_property: 
         f"{POLICY}; DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --allow-downgrades {wanted}; "
         f"rm /usr/sbin/policy-rc.d; apt-mark hold {' '.join(versions)}",
     )
-    site.play("upgrade")
+    held = site.play("upgrade")
+    assert f"apt-mark holds {', '.join(sorted(versions))}" in " ".join(held.output.split()), held.output
+    assert not any("Newer packages" in task for task, _ in held.changed), "what is held was upgraded"
     first, version = leader(site)
     assert f"Debian {versions['postgresql-17']}" in version
     site.shell("node1:node2:node3", f"apt-mark unhold {' '.join(versions)}")

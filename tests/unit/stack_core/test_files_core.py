@@ -101,6 +101,20 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     assert path.read_text("utf-8") == "new"
 
 
+def test_files_of_one_call_take_their_places_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that reads a certificate and its key finds a pair but for the moment between two renames."""
+    replace, waiting = os.replace, []
+
+    def watched(source: str, target: str) -> None:
+        waiting.append({Path(source).read_text("utf-8"), *(one.read_text("utf-8") for one in tmp_path.glob(".key.*"))})
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", watched)
+    apply_all(steps([file(tmp_path / "crt", "certificate"), file(tmp_path / "key", "secret")]))
+    assert waiting == [{"certificate", "secret"}, {"secret"}]
+    assert sorted(tree(tmp_path)) == ["crt", "key"]
+
+
 WRITE_OVER_A_MOUNT = """
 import sys
 from ansible_collections.halab.stack.plugins.module_utils.files import Entry, Planner, apply_all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.halab.stack.plugins.modules.node_info import dpkg, memory_bytes, os_release
+from ansible_collections.halab.stack.plugins.modules.node_info import Packages, dpkg, memory_bytes, os_release
 
 STATUS = """\
 Package: bash
@@ -21,6 +21,14 @@ Package: patroni
 Status: install ok half-configured
 Architecture: all
 
+Package: haproxy
+Status: hold ok installed
+Architecture: amd64
+
+Package: redis-server
+Status: hold ok config-files
+Architecture: amd64
+
 Package: dpkg
 Status: install ok installed
 Architecture: arm64
@@ -30,13 +38,13 @@ Description: Debian package management system
 
 
 def test_only_packages_that_are_installed_count() -> None:
-    assert dpkg(STATUS) == (["bash", "dpkg"], "arm64")
+    assert dpkg(STATUS) == Packages(installed=["bash", "haproxy", "dpkg"], held=["haproxy"], architecture="arm64")
 
 
 def test_a_host_without_dpkg_has_no_packages() -> None:
-    packages, architecture = dpkg("")
-    assert packages == []
-    assert architecture
+    found = dpkg("")
+    assert found.installed == found.held == []
+    assert found.architecture
 
 
 def test_os_release_of_debian_and_ubuntu() -> None:

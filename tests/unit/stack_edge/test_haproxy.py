@@ -180,7 +180,19 @@ def members(certificates: Path, rendered: tuple[Path, dict[str, int]]) -> Iterat
 
 
 @pytest.fixture
-def balancer(
+def balancer(starting: Balancer, tmp_path: Path) -> Balancer:
+    """A balancer that serves."""
+
+    def serves() -> bool:
+        assert starting.process.poll() is None, (tmp_path / "log").read_text()
+        return bool(starting.info()["balancers"][0]["reachable"])
+
+    until(serves, "HAProxy to serve", within_s=15)
+    return starting
+
+
+@pytest.fixture
+def starting(
     tmp_path: Path, certificates: Path, rendered: tuple[Path, dict[str, int]], members: dict[str, Member]
 ) -> Iterator[Balancer]:
     """Run HAProxy with the role's files, but as whoever runs the tests, in the folder of the test."""
@@ -191,15 +203,8 @@ def balancer(
     config.write_text(text.replace("/run/haproxy/admin.sock", f"{tmp_path}/admin.sock"), "utf-8")
     command = [need("haproxy"), "-db", "-f", str(config), "-f", str(base / "fast/users.cfg")]
     with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        found = Balancer(base / "fast", ports, certificates, members, process)
-
-        def serves() -> bool:
-            assert process.poll() is None, (tmp_path / "log").read_text()
-            return bool(found.info()["balancers"][0]["reachable"])
-
         try:
-            until(serves, "HAProxy to serve", within_s=15)
-            yield found
+            yield Balancer(base / "fast", ports, certificates, members, process)
         finally:
             process.send_signal(signal.SIGCONT)
             process.kill()
@@ -239,6 +244,20 @@ def keepalived_check(path: Path) -> subprocess.CompletedProcess[str]:
     variables = yaml.safe_load((ROLES / "haproxy/vars/main.yml").read_text("utf-8"))
     command = [word.replace("%s", str(path)) for word in shlex.split(variables["__haproxy_keepalived_check"])]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_who_comes_before_the_first_checks_waits_for_their_answers(starting: Balancer) -> None:
+    """After a reload every member seems to be up; nobody is to notice it."""
+    opened: list[socket.socket] = []
+
+    def accepted() -> bool:
+        with contextlib.suppress(ConnectionRefusedError):
+            opened.append(starting.session("write"))
+        return bool(opened)
+
+    until(accepted, "HAProxy to accept sessions", within_s=15)
+    with opened[0] as session:
+        assert who(session) == "node1"
 
 
 def test_sessions_go_to_the_right_members(balancer: Balancer) -> None:

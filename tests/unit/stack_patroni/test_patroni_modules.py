@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +20,7 @@ from ansible_collections.halab.stack.plugins.module_utils.patroni_dcs import (
     local_identifier,
     parse,
 )
-from ansible_collections.halab.stack.plugins.module_utils.patroni_member import refuse_another
+from ansible_collections.halab.stack.plugins.module_utils.patroni_member import Member, refuse_another
 from ansible_collections.halab.stack.plugins.modules.patroni_restart import ordered, refuse_unhealthy
 from ansible_collections.halab.stack.plugins.modules.patroni_switchover import choose, found
 
@@ -205,6 +208,39 @@ def test_a_candidate_is_awaited_while_the_leader_has_yet_to_name_one() -> None:
         found(never, leader(), {**wanted, "within_s": 0.3}, quick)
     with pytest.raises(PatroniError, match="no member of this name answers"):
         found(never, leader(), {**wanted, "candidate": "pg9"}, quick)
+
+
+@pytest.mark.parametrize(("stays_old_for", "reloads"), [(0, 1), (1, 2)])
+def test_a_reload_ends_with_the_certificate_that_is_on_the_disk(
+    tmp_path: Path, stays_old_for: int, reloads: int
+) -> None:
+    (tmp_path / "node.crt").write_text(ssl.DER_cert_to_PEM_cert(b"new") + ssl.DER_cert_to_PEM_cert(b"authority"))
+    said: list[str] = []
+
+    class Rest:
+        def await_loop(self, _endpoints: Sequence[str], *, within_s: float) -> None:
+            said.append(f"a loop within {within_s > 0}")
+
+        def certificate(self, _endpoint: str) -> bytes:
+            return b"old" if said.count("reload") <= stays_old_for else b"new"
+
+        def status(self, _endpoint: str) -> Status:
+            return leader()
+
+    def run(command: Sequence[str]) -> tuple[int, str, str]:
+        said.extend(word for word in command if word == "reload")
+        return 0, "active", ""
+
+    parameters = {
+        "endpoint": leader().endpoint,
+        "cert_file": str(tmp_path / "node.crt"),
+        "service": "patroni",
+        "within_s": 9.0,
+    }
+    member = Member(parameters, run, check_mode=False)
+    member.__dict__["api"] = Rest()
+    assert member.reload()["changed"]
+    assert said == ["reload", "a loop within True"] * reloads
 
 
 def test_the_keys_of_a_scope() -> None:

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import errno
 import grp
+import itertools
 import json
 import os
 import pwd
@@ -14,7 +15,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,9 +191,13 @@ def apply_all(steps: Sequence[Step], *, validate: Callable[[Entry, str], None] =
     """
     begun: list[Step] = []
     try:
-        for step in steps:
-            begun.append(step)
-            _apply(step, validate)
+        for writes, group in itertools.groupby(steps, key=_writes):
+            if writes:
+                _write_all(list(group), begun, validate)
+                continue
+            for step in group:
+                begun.append(step)
+                _apply(step)
     except (FilesError, OSError) as error:
         for step in reversed(begun):
             with contextlib.suppress(OSError):
@@ -242,7 +247,32 @@ class Pending:
                 os.unlink(self._path)
 
 
-def _apply(step: Step, validate: Callable[[Entry, str], None]) -> None:
+def _writes(step: Step) -> bool:
+    same = step.present.kind == "file" and step.content == step.present.content
+    return step.entry.state == "file" and not same
+
+
+def _write_all(steps: Sequence[Step], begun: list[Step], validate: Callable[[Entry, str], None]) -> None:
+    # All are on the disk before the first takes its place: with a certificate but not its key a server refuses clients.
+    with contextlib.ExitStack() as stack:
+        staged = []
+        for step in steps:
+            begun.append(step)
+            staged.append(stack.enter_context(_staged(step.entry.path, step.content or b"", _owned(step))))
+        for step, temporary in zip(steps, staged, strict=True):
+            if step.entry.validate:
+                validate(step.entry, temporary)
+            try:
+                _put(temporary, step.entry.path, step.content or b"", _owned(step))
+            except OSError as error:
+                raise FilesError(f"{step.entry.path}: {error.strerror}") from error
+
+
+def _owned(step: Step) -> tuple[int, int, int]:
+    return step.uid, step.gid, step.mode
+
+
+def _apply(step: Step) -> None:
     entry, kind = step.entry, step.present.kind
     if entry.state == "absent":
         if kind == "directory":
@@ -254,11 +284,8 @@ def _apply(step: Step, validate: Callable[[Entry, str], None]) -> None:
         _own(entry.path, step.uid, step.gid, step.mode)
     elif entry.state == "link":
         _link(entry.path, str(entry.target))
-    elif kind == "file" and step.content == step.present.content:
-        _own(entry.path, step.uid, step.gid, step.mode)
     else:
-        judge = (lambda path: validate(entry, path)) if entry.validate else None
-        _write(entry.path, step.content or b"", (step.uid, step.gid, step.mode), judge)
+        _own(entry.path, step.uid, step.gid, step.mode)
 
 
 def _undo(step: Step) -> None:
@@ -294,7 +321,14 @@ def _link(path: str, target: str) -> None:
     os.replace(temporary, path)
 
 
-def _write(path: str, content: bytes, owned: tuple[int, int, int], judge: Callable[[str], None] | None = None) -> None:
+def _write(path: str, content: bytes, owned: tuple[int, int, int]) -> None:
+    with _staged(path, content, owned) as temporary:
+        _put(temporary, path, content, owned)
+
+
+@contextlib.contextmanager
+def _staged(path: str, content: bytes, owned: tuple[int, int, int]) -> Iterator[str]:
+    # The new file beside its place, removed at the end unless it was put there.
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}.")
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -302,17 +336,19 @@ def _write(path: str, content: bytes, owned: tuple[int, int, int], judge: Callab
             stream.flush()
             _own(stream.fileno(), *owned)
             os.fsync(stream.fileno())
-        if judge:
-            judge(temporary)
-        try:
-            os.replace(temporary, path)
-        except OSError as error:
-            if error.errno != errno.EBUSY:
-                raise
-            _overwrite(path, content, owned)
+        yield temporary
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def _put(temporary: str, path: str, content: bytes, owned: tuple[int, int, int]) -> None:
+    try:
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        _overwrite(path, content, owned)
 
 
 def _overwrite(path: str, content: bytes, owned: tuple[int, int, int]) -> None:

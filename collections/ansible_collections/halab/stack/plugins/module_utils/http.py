@@ -116,6 +116,18 @@ class Client:
             reason = f"no answer within {deadline_s:g} s" if late else _reason(error)
             raise HttpError(f"{method} {url}: {reason}") from error
 
+    def certificate(self, url: str, *, deadline_s: float) -> bytes:
+        """Return the certificate that the server at an https URL shows (DER). Raises HttpError when none is seen."""
+        try:
+            with self._connection(url, deadline_s) as connection:
+                # A whole request: servers complain in their logs about clients that hang up after the handshake.
+                connection.request("GET", urlsplit(url).path or "/", headers={"Connection": "close"})
+                shown = connection.sock.getpeercert(binary_form=True)
+                connection.getresponse().read()
+        except (OSError, http.client.HTTPException) as error:
+            raise HttpError(f"certificate of {url}: {_reason(error)}") from error
+        return bytes(shown or b"")
+
     @contextlib.contextmanager
     def _connection(self, url: str, deadline_s: float) -> Iterator[http.client.HTTPConnection]:
         parts = urlsplit(url)

@@ -129,6 +129,13 @@ class Api:
             return Status(endpoint, error=f"{endpoint}/patroni: the answer is not an object")
         return Status(endpoint, answer=answer)
 
+    def certificate(self, endpoint: str) -> bytes:
+        """Return the certificate that a member shows (DER). Raises PatroniError."""
+        try:
+            return self.client.certificate(f"{endpoint}/liveness", deadline_s=self.deadline_s)
+        except HttpError as error:
+            raise PatroniError(str(error)) from error
+
     def statuses(self, endpoints: Sequence[str]) -> list[Status]:
         """Return what the members say, asked at the same time, in the order of the endpoints."""
         return in_parallel(self.status, list(endpoints))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -86,9 +87,23 @@ class Member:
             # One that is started later reads them then.
             return _outcome(Status(self.parameters["endpoint"], "does not run"), changed=False, formed=False)
         if not self.check_mode:
-            self._systemctl("reload")
-            self.api.await_loop([self.parameters["endpoint"]], within_s=self._left())
+            self._reload()
+            # Patroni looks whether its certificate is another one only when its configuration is not (seen with 4.0.7).
+            if self._shows_an_old_certificate():
+                self._reload()
         return _outcome(self.api.status(self.parameters["endpoint"]), changed=True, formed=False)
+
+    def _reload(self) -> None:
+        self._systemctl("reload")
+        self.api.await_loop([self.parameters["endpoint"]], within_s=self._left())
+
+    def _shows_an_old_certificate(self) -> bool:
+        endpoint = self.parameters["endpoint"]
+        if not endpoint.startswith("https:"):
+            return False
+        with open(self.parameters["cert_file"], encoding="ascii") as stream:
+            first = stream.read().partition("-----END CERTIFICATE-----")
+        return self.api.certificate(endpoint) != ssl.PEM_cert_to_DER_cert("".join(first[:2]))
 
     def _start_service(self) -> bool:
         """Start the service as soon as it may be; return whether this member has to initialize the cluster."""

@@ -48,6 +48,11 @@ ansible_facts:
           type: list
           elements: str
           returned: always
+        held:
+          description: Those of them that somebody keeps at their version with C(apt-mark hold).
+          type: list
+          elements: str
+          returned: always
         os:
           description: Fields C(id), C(version_id) and C(codename) of the operating system, empty where unknown.
           type: dict
@@ -89,8 +94,10 @@ ansible_facts:
 import ctypes
 import os
 import platform
+import re
 import shlex
 import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -102,17 +109,33 @@ MS_REC = 1 << 14
 MS_SLAVE = 1 << 19
 
 
-def dpkg(status: str) -> tuple[list[str], str]:
-    """Return the installed packages and the architecture that the text of dpkg's status file tells."""
-    names, architecture = [], platform.machine()
+# The first word is what is wanted of the package; one that is held is as installed as any other.
+INSTALLED = re.compile(r"^Status: (\S+) ok installed$", re.MULTILINE)
+
+
+@dataclass
+class Packages:
+    """Names of installed packages, those of them that are held, and the architecture in Debian's name."""
+
+    installed: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    architecture: str = field(default_factory=platform.machine)
+
+
+def dpkg(status: str) -> Packages:
+    """Return what the text of dpkg's status file tells."""
+    found = Packages()
     for paragraph in status.split("\n\n"):
-        if "\nStatus: install ok installed\n" not in paragraph:
+        state = INSTALLED.search(paragraph)
+        if not state:
             continue
         name = paragraph.partition("\n")[0].removeprefix("Package: ")
-        names.append(name)
+        found.installed.append(name)
+        if state[1] == "hold":
+            found.held.append(name)
         if name == "dpkg":
-            architecture = paragraph.partition("\nArchitecture: ")[2].partition("\n")[0]
-    return names, architecture
+            found.architecture = paragraph.partition("\nArchitecture: ")[2].partition("\n")[0]
+    return found
 
 
 def os_release(text: str) -> dict[str, str]:
@@ -153,11 +176,12 @@ def watchdog() -> str:
 
 def observe() -> dict[str, Any]:
     """Return all facts."""
-    packages, architecture = dpkg(_text(Path("/var/lib/dpkg/status")))
+    packages = dpkg(_text(Path("/var/lib/dpkg/status")))
     return {
-        "packages": packages,
+        "packages": packages.installed,
+        "held": packages.held,
         "os": os_release(_text(Path("/etc/os-release"))),
-        "architecture": architecture,
+        "architecture": packages.architecture,
         "kernel": platform.release(),
         "memory_bytes": memory_bytes(),
         "cpus": len(os.sched_getaffinity(0)),

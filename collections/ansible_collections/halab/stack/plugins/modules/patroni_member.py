@@ -15,8 +15,8 @@ description:
   - V(started) starts the service where it does not run, and waits until the member leads or streams.
     Of a cluster that does not exist yet, the first of O(members) is started first,
     and the others once it has begun to initialize the cluster.
-  - V(reloaded) makes Patroni read its files again and waits until it has done so. Nothing is restarted,
-    and where the service does not run nothing is done.
+  - V(reloaded) makes Patroni read its files again and waits until it has done so, a second time when its REST API
+    does not show O(cert_file) then. Nothing is restarted, and where the service does not run nothing is done.
   - A host whose Patroni does not run yet is refused when its scope in etcd belongs to another cluster.
     That is one with members that are not declared or are elsewhere, or with another identifier than the data here.
   - Runs on the member's own host.
