@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import ConnStatus, PGconn, PollingStatus
 from psycopg.pq.abc import PGconn as Link
 
-from halab.clients.guard import DeadlinePassed, await_socket
+from halab.clients.guard import DeadlinePassed, Guard
 from halab.clients.outcome import OperationFailed
 from halab.waiting import Deadline
 
@@ -23,13 +23,13 @@ SERVER_WITHIN_S: Final = 2.0
 """For one of several servers; the shortest that libpq's connect_timeout knows."""
 
 
-def connect(attempts: Sequence[dict[str, Any]], deadline: Deadline) -> Link:
+def connect(attempts: Sequence[dict[str, Any]], guard: Guard, deadline: Deadline) -> Link:
     """The first of `attempts`, arguments of libpq, that succeeds. Raises OperationFailed, a fail for the first."""
     failures = []
     for number, parameters in enumerate(attempts, 1):
         last = number == len(attempts)
         try:
-            return _open(parameters, deadline if last else _sooner(deadline))
+            return _open(parameters, guard, deadline if last else _sooner(deadline))
         except OperationFailed as error:
             failures.append(error)
         if deadline.expired:
@@ -41,15 +41,16 @@ def _sooner(deadline: Deadline) -> Deadline:
     return Deadline(min(deadline.at, Deadline.after(SERVER_WITHIN_S).at))
 
 
-def _open(parameters: dict[str, Any], deadline: Deadline) -> Link:
+def _open(parameters: dict[str, Any], guard: Guard, deadline: Deadline) -> Link:
     link = PGconn.connect_start(make_conninfo(**parameters).encode())
     try:
         while link.status != ConnStatus.BAD:
             state = link.connect_poll()
             if state == PollingStatus.OK:
+                link.nonblocking = 1
                 return link
             if state != PollingStatus.FAILED:
-                await_socket(link, select.POLLIN if state == PollingStatus.READING else select.POLLOUT, deadline)
+                guard.wait(link, select.POLLIN if state == PollingStatus.READING else select.POLLOUT, deadline)
     except DeadlinePassed:
         link.finish()
         raise OperationFailed("fail", "connect-deadline", "no answer while connecting", reached=False) from None

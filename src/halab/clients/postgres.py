@@ -200,7 +200,7 @@ class Connection:
         if known is not None and (known.status == ConnStatus.BAD or (self._idle() and _has_input(known))):
             self.close()
         if self._link is None:
-            self._link = connect(self.target.attempts(), deadline)
+            self._link = connect(self.target.attempts(), self._guard, deadline)
             self._link.notice_handler = self._noticed
         return self._link
 

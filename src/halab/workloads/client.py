@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from halab.clients.outcome import OperationFailed
 from halab.history import Complete, Invoke, Record
@@ -20,6 +20,15 @@ from halab.workloads.actor import Actor, Call
 from halab.workloads.tally import Tally
 
 BACK_OFF_S: Final = 0.5
+
+
+class Stop(Protocol):
+    """Whether clients are to stop, as threading.Event tells it."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: float) -> bool:
+        """The same, after so many seconds or as soon as it is so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class Shared:
     tally: Tally
     processes: int
     operations: Iterator[int] = field(default_factory=itertools.count)
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: Stop = field(default_factory=threading.Event)
 
 
 class Client:

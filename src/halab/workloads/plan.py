@@ -54,10 +54,13 @@ class Plan:
 
     @property
     def processes(self) -> int:
-        """Of how many worker processes it makes use: one, unless that would be its bottleneck."""
+        """Of how many worker processes it makes use: one, unless that would be its bottleneck.
+
+        Clients that go as fast as they can leave half of the processors to others: more would take turns.
+        """
         free = any(group.rate == 0 for group in self.groups)
         wanted = math.inf if free else math.ceil(sum(group.clients * group.rate for group in self.groups) / EASY)
-        return int(max(1, min(wanted, self.clients, os.cpu_count() or 1)))
+        return int(max(1, min(wanted, self.clients, (os.cpu_count() or 1) / 2)))
 
     def members(self) -> Iterator[tuple[int, Group, int]]:
         """Every client: its number in the load, its group and its number in that."""

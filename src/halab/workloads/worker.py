@@ -11,22 +11,25 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import os
 import pickle
 import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
-from halab.clients.guard import Watchdog
+from halab.clients.hub import Hub, Stopped
 from halab.history import Record, WriterError
 from halab.history.writer import LineWriter
 from halab.waiting import Deadline
 from halab.workloads.actor import OPERATION_WITHIN_S
 from halab.workloads.client import Client, Shared
 from halab.workloads.plan import Plan
+from halab.workloads.routes import SqlActor
 from halab.workloads.tally import Tally
 
 TOLD_EVERY_S: Final = 0.5
@@ -49,19 +52,22 @@ class Share:
 
 
 def main(arguments: list[str]) -> int:
-    """0 when its input ended, 1 when the history could not be written."""
+    """0 when its input ended, 1 when the history could not be written or a client broke."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the driver's business
     gc.set_threshold(GARBAGE_EVERY)
     history = LineWriter(int(arguments[0]), name="the recorder's pipe")
     share: Share = pickle.load(sys.stdin.buffer)  # noqa: S301 (from our own parent)
     stop, broken = threading.Event(), threading.Event()
 
+    def end() -> None:
+        broken.set()
+        stop.set()
+
     def record(entry: Record) -> None:
         try:
             history.write(entry)
         except WriterError:
-            broken.set()
-            stop.set()
+            end()
 
     tally = Tally()
     shared = Shared(
@@ -71,15 +77,13 @@ def main(arguments: list[str]) -> int:
         operations=itertools.count(share.worker, share.stride),
         stop=stop,
     )
-    clients = _clients(share, shared)
+    hub = Hub(stop)
+    clients = _clients(share, shared, replace(shared, stop=Stopped(hub, stop)), hub)
     _say({"ready": True})
     start = sys.stdin.buffer.readline()
     if not start:
         return 0
-    threads = [
-        threading.Thread(target=client.run, args=(float(start) + wait_s, period_s), name=client.name, daemon=True)
-        for client, wait_s, period_s in clients
-    ]
+    threads = _threads(clients, float(start), hub, end)
     for thread in threads:
         thread.start()
     threading.Thread(target=_until_input_ends, args=(stop,), daemon=True).start()
@@ -94,22 +98,58 @@ def main(arguments: list[str]) -> int:
     return int(broken.is_set())
 
 
-def _clients(share: Share, shared: Shared) -> list[tuple[Client, float, float]]:
-    """Each with the seconds that it waits at first, so that clients never pulse together, and its period in seconds."""
-    watchdog = Watchdog()
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """A client, the seconds that it waits at first, so that clients never pulse together, and its period in seconds.
+
+    `together` are those of the hub, the others need a thread each.
+    """
+
+    client: Client
+    wait_s: float
+    period_s: float
+    together: bool
+
+
+def _clients(share: Share, shared: Shared, of_hub: Shared, hub: Hub) -> list[_Timed]:
     clients = []
     for number, group, within in share.plan.members():
         if number % share.workers == share.worker:
-            actor = group.maker(share.plan.setting(group, within, watchdog))
+            actor = group.maker(share.plan.setting(group, within, hub))
+            together = isinstance(actor, SqlActor) and not actor.waits_elsewhere
             name = f"{group.client}-{within + 1}"
             period_s = 1 / group.rate if group.rate else 0.0
             wait_s = period_s * number / share.plan.clients
-            clients.append((Client(name, actor, number, shared, workload=group.workload), wait_s, period_s))
+            client = Client(name, actor, number, of_hub if together else shared, workload=group.workload)
+            clients.append(_Timed(client, wait_s, period_s, together))
     return clients
 
 
+def _threads(clients: list[_Timed], start: float, hub: Hub, broken: Callable[[], None]) -> list[threading.Thread]:
+    """All of the hub's clients are one of them."""
+    acts = [hub.run]
+    for timed in clients:
+        act = partial(timed.client.run, start + timed.wait_s, timed.period_s)
+        if timed.together:
+            hub.spawn(act)
+        else:
+            acts.append(act)
+    return [threading.Thread(target=_or_end, args=(act, broken), daemon=True) for act in acts]
+
+
+def _or_end(act: Callable[[], None], broken: Callable[[], None]) -> None:
+    """A client that breaks would be missed by nobody: it ends the load."""
+    try:
+        act()
+    except BaseException:
+        broken()
+        raise
+
+
 def _until_input_ends(stop: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    # Not by the buffer, whose lock Python would want at its own end, which may be before that of the input.
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     stop.set()
 
 
