@@ -73,6 +73,14 @@ def failure_when_killed(
     return found[0]
 
 
+def schema_of_the_load(connection: Connection) -> str:
+    """The newest: one that was killed in another test has left its own."""
+    [(schema,)] = connection.run(
+        "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'halab%' ORDER BY oid DESC LIMIT 1", within_s=5
+    )
+    return str(schema)
+
+
 def behind(postgres: Any, statement: str, *, once: str = "SELECT 1") -> Callable[[], None]:
     """Executes `statement` behind a load's back, `{0}` being its schema, as soon as `once` finds a row.
 
@@ -81,7 +89,7 @@ def behind(postgres: Any, statement: str, *, once: str = "SELECT 1") -> Callable
 
     def tamper() -> None:
         connection = postgres.connection()
-        [(schema,)] = connection.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'halab%%'", within_s=5)
+        schema = schema_of_the_load(connection)
         eventually(lambda: connection.run(once.format(schema), within_s=5), within_s=30, what=once, every_s=0.01)
         connection.run(statement.format(schema), within_s=30)
         connection.close()

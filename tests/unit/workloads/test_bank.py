@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.unit.workloads.single import schema_of_the_load
+
 from halab.verdict import Status
 
 
@@ -17,7 +19,7 @@ def test_money_of_a_healthy_server_is_kept(run):
 def test_money_that_somebody_takes_is_missed(run, postgres):
     def steal() -> None:
         connection = postgres.connection()
-        [(schema,)] = connection.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'halab%%'", within_s=5)
+        schema = schema_of_the_load(connection)
         connection.run(f"UPDATE {schema}.accounts SET balance = balance - 1 WHERE id = 0", within_s=5)
         connection.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.unit.workloads.single import schema_of_the_load
+
 from halab.verdict import Status
 from halab.waiting import eventually
 
@@ -18,7 +20,7 @@ def test_batches_of_a_healthy_server_are_whole(run):
 def test_a_row_that_somebody_takes_is_missed(run, postgres):
     def take() -> None:
         connection = postgres.connection()
-        [(schema,)] = connection.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'halab%%'", within_s=5)
+        schema = schema_of_the_load(connection)
         table = f"{schema}.batches"
         delete = f"DELETE FROM {table} WHERE item = 1 AND batch = (SELECT max(batch) FROM {table}) RETURNING 1"
         eventually(lambda: connection.run(delete, within_s=5), within_s=10, what="a row to take")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.workloads.single import schema_of_the_load
 
 from halab.verdict import Status
 from halab.waiting import eventually
@@ -60,7 +61,7 @@ def test_an_extension_that_was_there_stays(run, postgres):
 def test_what_is_changed_behind_the_clients_back_is_found(run, postgres, change, anomaly):
     def tamper() -> None:
         connection = postgres.connection()
-        [(schema,)] = connection.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'halab%%'", within_s=5)
+        schema = schema_of_the_load(connection)
         count = f"SELECT count(*) FROM {schema}.vectors"
         eventually(
             lambda: connection.run(count, within_s=5)[0][0], within_s=10, what="40 rows", every_s=0.01,

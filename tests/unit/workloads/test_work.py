@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from tests.unit.workloads.single import schema_of_the_load
 
 from halab.verdict import Status
 from halab.waiting import eventually
@@ -13,7 +14,7 @@ QUICK = {"lease": 0.2, "forsaken": 0.2, "backlog": 40}
 
 
 def schema_of(connection) -> str:
-    [(schema,)] = connection.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'halab%%'", within_s=5)
+    schema = schema_of_the_load(connection)
     return schema
 
 
