@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 
 import pytest
 from tests.unit.workloads.single import schema_of_the_load
 
+from halab.history import Record
 from halab.verdict import Status
 from halab.waiting import eventually
 
 QUICK = {"lease": 0.2, "forsaken": 0.2, "backlog": 40}
-
-
-def schema_of(connection) -> str:
-    schema = schema_of_the_load(connection)
-    return schema
 
 
 def test_tasks_of_a_healthy_server_take_effect_once(run):
@@ -52,16 +50,25 @@ def test_one_client_alone_makes_tasks_and_works(run):
     ],
 )
 def test_what_is_done_behind_the_queues_back_is_found(run, postgres, change, anomaly):
+    again = "SELECT 1 FROM {0}.tasks WHERE id = (SELECT min(task) FROM {0}.effects) AND state <> 'free'"
+    records, tampered = itertools.count(), threading.Event()
+
     def tamper() -> None:
         connection = postgres.connection()
-        schema = schema_of(connection)
+        schema = schema_of_the_load(connection)
         eventually(
             lambda: connection.run(f"SELECT 1 FROM {schema}.effects LIMIT 1", within_s=5), within_s=10, what="an effect"
         )
         connection.run(change.format(schema), within_s=5)
+        if anomaly == "claim-after-finish":
+            eventually(lambda: connection.run(again.format(schema), within_s=5), within_s=10, what="it to be claimed")
         connection.close()
+        tampered.set()
 
-    verdict = run("work", operations=120, during=tamper, **QUICK).verdict()
+    def enough(_: Record) -> bool:
+        return next(records) > 1000 and tampered.is_set()
+
+    verdict = run("work", until=enough, during=tamper, **QUICK).verdict()
     assert verdict.status is Status.INVALID, verdict.witness
     assert anomaly in {entry["name"] for entry in verdict.details["witnesses"]}
 
