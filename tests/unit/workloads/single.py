@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from halab.clients.guard import POLLING
 from halab.clients.outcome import OperationFailed
 from halab.clients.postgres import Connection
+from halab.history import Record
 from halab.inventory import Cluster
 from halab.waiting import eventually
 from halab.workloads import catalogue
@@ -71,6 +73,12 @@ def failure_when_killed(
     eventually(lambda: connection.run(kill, (suite.name, waits_for), within_s=5), within_s=5, what="it to wait")
     thread.join()
     return found[0]
+
+
+def after(seconds: float) -> Callable[[Record], bool]:
+    """For leases that expire: a load that ends then, however fast it is."""
+    end = time.monotonic_ns() + round(seconds * 1e9)
+    return lambda record: record.t > end
 
 
 def schema_of_the_load(connection: Connection) -> str:

@@ -7,9 +7,9 @@ import threading
 import time
 
 import pytest
-from tests.unit.workloads.single import schema_of_the_load
+from tests.unit.workloads.single import after, schema_of_the_load
 
-from halab.history import Record
+from halab.history import Complete, Record
 from halab.verdict import Status
 from halab.waiting import eventually
 
@@ -17,7 +17,7 @@ QUICK = {"lease": 0.2, "forsaken": 0.2, "backlog": 40}
 
 
 def test_tasks_of_a_healthy_server_take_effect_once(run):
-    ran = run("work", operations=250, **QUICK)
+    ran = run("work", until=after(3.0), **QUICK)
     verdict = ran.verdict()
     assert verdict.status is Status.VALID, verdict.witness
     assert all(ran.count(f) > 0 for f in ("create", "claim", "heartbeat", "finish", "give_back"))
@@ -28,14 +28,17 @@ def test_tasks_of_a_healthy_server_take_effect_once(run):
 
 
 def test_who_lost_a_claim_is_refused(run):
-    ran = run("work", operations=400, lease=0.1, forsaken=0.4, backlog=10)
+    def fenced(record: Record) -> bool:
+        return isinstance(record, Complete) and str(record.error).startswith("fenced")
+
+    ran = run("work", until=fenced, lease=0.1, forsaken=0.4, backlog=10)
     refused = [o for o in ran.history.workloads["work"] if o.complete and str(o.complete.error).startswith("fenced")]
     assert refused
     assert ran.verdict().status is Status.VALID
 
 
 def test_one_client_alone_makes_tasks_and_works(run):
-    ran = run("work", clients=1, operations=150, **QUICK)
+    ran = run("work", clients=1, until=after(3.0), **QUICK)
     assert ran.verdict().status is Status.VALID
     assert ran.count("create") > 5
 
