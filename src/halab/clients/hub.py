@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from greenlet import getcurrent, greenlet
+from psycopg.pq import ConnStatus
 from psycopg.pq.abc import PGconn
 
 from halab.clients.guard import POLLING, DeadlinePassed, Guard
@@ -31,6 +32,7 @@ class Hub(Guard):
         self._stop = stop
         self._epoll = select.epoll()
         self._waiting: dict[int, tuple[greenlet, Deadline]] = {}
+        self._reading: dict[int, PGconn] = {}
         self._asleep: list[tuple[float, int, greenlet]] = []
         self._order = itertools.count()
         self._acts: list[Callable[[], None]] = []
@@ -51,6 +53,9 @@ class Hub(Guard):
             for descriptor, events in self._epoll.poll(max(0.0, due - time.monotonic())):
                 if waiting := self._waiting.pop(descriptor, None):
                     waiting[0].switch(events)
+                else:  # nobody asked: its server has gone, and its client finds that out when it comes to it
+                    self._epoll.unregister(descriptor)
+                    self._reading.pop(descriptor, None)
             now = time.monotonic()
             while self._asleep and self._asleep[0][0] <= now:
                 heapq.heappop(self._asleep)[2].switch()
@@ -63,11 +68,8 @@ class Hub(Guard):
         if client.parent is None:  # a thread, not one of the hub's
             return POLLING.wait(link, events, deadline)
         descriptor = link.socket
-        wanted = events | select.EPOLLONESHOT
-        try:
-            self._epoll.modify(descriptor, wanted)
-        except FileNotFoundError:  # a closed one is forgotten, and its number used again
-            self._epoll.register(descriptor, wanted)
+        if events != select.POLLIN or self._reading.get(descriptor) is not link:
+            self._register(descriptor, link, events)
         self._waiting[descriptor] = client, deadline
         found: int = self._away()
         return found
@@ -77,6 +79,17 @@ class Hub(Guard):
         if not self._stop.is_set():
             self._sleep(getcurrent(), seconds)
             self._away()
+
+    def _register(self, descriptor: int, link: PGconn, events: int) -> None:
+        try:
+            self._epoll.modify(descriptor, events)
+        except FileNotFoundError:  # a closed one is forgotten, and its number used again
+            self._epoll.register(descriptor, events)
+        # While connecting, libpq may change the socket; after that it is looked at for answers, as it stays.
+        if events == select.POLLIN and link.status == ConnStatus.OK:
+            self._reading[descriptor] = link
+        else:
+            self._reading.pop(descriptor, None)
 
     def _sleep(self, client: greenlet, seconds: float) -> None:
         heapq.heappush(self._asleep, (time.monotonic() + seconds, next(self._order), client))

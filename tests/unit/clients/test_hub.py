@@ -157,6 +157,27 @@ def test_those_who_sleep_wake_when_all_are_to_stop(hub: Hub, stop: threading.Eve
     assert time.monotonic() - began < 10
 
 
+def test_a_session_that_ends_while_nobody_asks_costs_nothing_and_is_replaced(postgres: Server, hub: Hub) -> None:
+    connection, pids, spent = Connection(postgres.target(), guard=hub), [], []
+
+    def act() -> None:
+        pids.extend(connection.run("SELECT pg_backend_pid()", within_s=5))
+        began = time.thread_time()
+        hub.sleep(1.0)
+        spent.append(time.thread_time() - began)
+        pids.extend(connection.run("SELECT pg_backend_pid()", within_s=5))
+
+    def end() -> None:
+        other = Connection(postgres.target(), guard=hub)
+        hub.sleep(0.2)
+        other.run("SELECT pg_terminate_backend(%s, 5000)", pids[0], within_s=10)
+        other.close()
+
+    run(hub, act, end)
+    assert len(set(pids)) == 2
+    assert spent[0] < 0.5, "the hub did not turn round and round"
+
+
 def test_what_a_client_raises_ends_all(postgres: Server, hub: Hub) -> None:
     busy = Busy(postgres, hub)
 
