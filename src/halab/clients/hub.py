@@ -12,6 +12,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from greenlet import getcurrent, greenlet
@@ -54,8 +55,9 @@ class Hub(Guard):
                 if waiting := self._waiting.pop(descriptor, None):
                     waiting[0].switch(events)
                 else:  # nobody asked: its server has gone, and its client finds that out when it comes to it
-                    self._epoll.unregister(descriptor)
                     self._reading.pop(descriptor, None)
+                    with suppress(OSError):  # closed by its client, which the event before this one woke
+                        self._epoll.unregister(descriptor)
             now = time.monotonic()
             while self._asleep and self._asleep[0][0] <= now:
                 heapq.heappop(self._asleep)[2].switch()
