@@ -53,3 +53,8 @@ def test_every_component_is_read_as_its_module_gives_it() -> None:
     assert "etcd_client_port" in next(facts.etcd_advice(etcd))
     assert not list(facts.patroni_advice(patroni))
     assert ["redis_port" in said for said in facts.redis_advice(redis)] == [True]
+
+
+def test_redis_without_sentinels_has_none_to_look_at() -> None:
+    redis = {"members": [{"redis": {"error": REFUSED}, "sentinel": None}, {"redis": {"error": ""}, "sentinel": None}]}
+    assert list(facts.redis_advice(redis)) == []

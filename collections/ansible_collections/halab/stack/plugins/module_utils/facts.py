@@ -72,4 +72,5 @@ def haproxy_advice(seen: Seen) -> Iterator[str]:
 
 def redis_advice(seen: Seen) -> Iterator[str]:
     for component in ("redis", "sentinel"):
-        yield from advice(component, [member[component]["error"] for member in seen["members"]])
+        looked = [member[component] for member in seen["members"] if member[component] is not None]
+        yield from advice(component, [one["error"] for one in looked])
