@@ -91,7 +91,8 @@ def test_newer_packages_are_rolled_out_leader_last(site: Site, record_property: 
 
 def test_an_upgrade_that_was_killed_is_completed_by_the_next(site: Site) -> None:
     # Unpacking the installed version again is what an upgrade does to a machine before its services are restarted.
-    site.shell("node2", f"{POLICY}; apt-get install --quiet=2 --yes --reinstall etcd-server; rm /usr/sbin/policy-rc.d")
+    reinstall = "apt-get update --quiet=2 && apt-get install --quiet=2 --yes --reinstall etcd-server"
+    site.shell("node2", f"{POLICY}; {reinstall}; done=$?; rm /usr/sbin/policy-rc.d; exit $done")
     before = started(site)["etcd"]
     site.play("upgrade", "--tags", "etcd,verify,always")
     after = started(site)["etcd"]

@@ -286,9 +286,12 @@ def main() -> None:
     try:
         client = Client.connectable(**files)
     except HttpError as error:
-        # On a new host check mode has only pretended to place the certificates.
+        # On a new host check mode has only pretended to place the certificates. Without the others in the run it
+        # cannot begin a cluster, so it joins theirs.
         if module.check_mode:
-            module.exit_json(changed=False, actions=[])
+            joins = module.params["state"] == "joined" and not module.params["complete"]
+            actions = [f"join {module.params['name']} to the cluster that is there"] if joins else []
+            module.exit_json(changed=joins, actions=actions)
         module.fail_json(msg=str(error))
     actions = run(module, client)
     result: dict[str, Any] = {"changed": bool(actions), "actions": actions}
