@@ -60,7 +60,8 @@ def citus(cluster: Cluster) -> Citus:
     except WaitExpired as error:
         pytest.fail(str(error), pytrace=False)
     if installed is None:
-        pytest.skip(f"Citus is not set up on the coordinator: there is no database {patroni.database}")
+        fix = "set patroni_citus_database in the inventory, or set Citus up"
+        pytest.skip(f"Citus is not set up on the coordinator: there is no database {patroni.database}; {fix}")
     if not installed:
         pytest.skip(f"Citus is not installed: database {patroni.database} of the coordinator has no extension citus")
     try:

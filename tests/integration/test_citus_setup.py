@@ -62,10 +62,12 @@ class TestSetUp:
         assert kinds[shop.countries] == ("reference", 1)
 
     def test_what_transactions_and_moves_of_shards_need_is_configured(self, citus: Citus) -> None:
-        for name, [(prepared, level, library)] in citus.ask_all(
+        for name, [(prepared, level, library, stalled)] in citus.ask_all(
             "SELECT current_setting('max_prepared_transactions')::int, current_setting('wal_level'),"
-            " current_setting('shared_preload_libraries')"
+            " current_setting('shared_preload_libraries'), current_setting('citus.logical_replication_timeout')"
         ).items():
+            if citus.cluster.owned:
+                assert stalled == "10min", f"{name}: a move that stands still would hold its locks for {stalled}"
             assert (prepared > 0, level) == (True, "logical"), name
             assert library.split(",")[0].strip() == "citus", f"{name}: citus has to come first in {library}"
 

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from psycopg import OperationalError
 from psycopg.conninfo import make_conninfo
-from psycopg.pq import ConnStatus, PGconn, PollingStatus
-from psycopg.pq.abc import PGconn as Link
+from psycopg.pq import ConnStatus, PGconn, PollingStatus, abc
 
 from halab.clients.guard import DeadlinePassed, Guard
 from halab.clients.outcome import OperationFailed
@@ -23,8 +22,8 @@ SERVER_WITHIN_S: Final = 2.0
 """For one of several servers; the shortest that libpq's connect_timeout knows."""
 
 
-def connect(attempts: Sequence[dict[str, Any]], guard: Guard, deadline: Deadline) -> Link:
-    """The first of `attempts`, arguments of libpq, that succeeds. Raises OperationFailed, a fail for the first."""
+def connect(attempts: Sequence[dict[str, Any]], guard: Guard, deadline: Deadline) -> abc.PGconn:
+    """The first of `attempts`, arguments of libpq, that succeeds. Raises OperationFailed with what the first met."""
     failures = []
     for number, parameters in enumerate(attempts, 1):
         last = number == len(attempts)
@@ -41,7 +40,7 @@ def _sooner(deadline: Deadline) -> Deadline:
     return Deadline(min(deadline.at, Deadline.after(SERVER_WITHIN_S).at))
 
 
-def _open(parameters: dict[str, Any], guard: Guard, deadline: Deadline) -> Link:
+def _open(parameters: dict[str, Any], guard: Guard, deadline: Deadline) -> abc.PGconn:
     link = PGconn.connect_start(make_conninfo(**parameters).encode())
     try:
         while link.status != ConnStatus.BAD:

@@ -194,8 +194,8 @@ class Connection:
 
     def _usable(self, deadline: Deadline) -> PGconn:
         # A pool tests a connection before it lends it: an end of file or a farewell that waits to be read means that
-        # the server is gone, and nothing has been sent yet. One that answered just now is trusted: the look costs a
-        # client a third of what its insert does, for it gives up the interpreter lock.
+        # the server is gone, and nothing has been sent yet. One that answered just now is trusted: the look would be
+        # one system call more for each statement.
         known = self._link
         if known is not None and (known.status == ConnStatus.BAD or (self._idle() and _has_input(known))):
             self.close()

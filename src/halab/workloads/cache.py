@@ -34,8 +34,6 @@ PAUSE_S: Final = 0.5
 class Cache(SqlActor):
     """Reads, and now and then writes, a row."""
 
-    waits_elsewhere = True
-
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self._chance = setting.chance("cache")

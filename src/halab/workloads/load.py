@@ -84,7 +84,7 @@ class Load:
 
     def _ended(self, code: int) -> None:
         if not self._stopping.is_set():
-            self._failed(f"a process of the load ended by itself (exit code {code})")
+            self._failed(f"a process of the load ended by itself (exit code {code}); the run's recorder.log says why")
 
 
 class _Worker:

@@ -32,6 +32,11 @@ class Group:
     parameters: Mapping[str, Any]
 
     @property
+    def of_postgresql(self) -> bool:
+        """Whether its clients wait for PostgreSQL alone."""
+        return self.workload is None or workload(self.workload).needs == "patroni"
+
+    @property
     def maker(self) -> Callable[[Setting], Actor]:
         """What makes an actor of it."""
         if self.workload is None:
@@ -56,11 +61,15 @@ class Plan:
     def processes(self) -> int:
         """Of how many worker processes it makes use: one, unless that would be its bottleneck.
 
-        Clients that go as fast as they can leave half of the processors to others: more would take turns.
+        Clients of PostgreSQL that go as fast as they can get half of the processors: on more, each statement costs
+        more, and a server on the same machine has fewer.
         """
-        free = any(group.rate == 0 for group in self.groups)
+        free = [group for group in self.groups if group.rate == 0]
         wanted = math.inf if free else math.ceil(sum(group.clients * group.rate for group in self.groups) / EASY)
-        return int(max(1, min(wanted, self.clients, (os.cpu_count() or 1) / 2)))
+        processors = os.cpu_count() or 1
+        if free and all(group.of_postgresql for group in free):
+            processors //= 2
+        return int(max(1, min(wanted, self.clients, processors)))
 
     def members(self) -> Iterator[tuple[int, Group, int]]:
         """Every client: its number in the load, its group and its number in that."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from halab.clients.postgres import Connection, Target
 from halab.errors import HalabError
@@ -35,9 +35,6 @@ class RouteError(HalabError):
 
 class SqlActor:
     """What actors of PostgreSQL have in common: one connection, and the entry points of their route in turn."""
-
-    waits_elsewhere: ClassVar[bool] = False
-    """For more than PostgreSQL, so that it must have a thread of its own."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

@@ -29,7 +29,6 @@ from halab.waiting import Deadline
 from halab.workloads.actor import OPERATION_WITHIN_S
 from halab.workloads.client import Client, Shared
 from halab.workloads.plan import Plan
-from halab.workloads.routes import SqlActor
 from halab.workloads.tally import Tally
 
 TOLD_EVERY_S: Final = 0.5
@@ -102,13 +101,13 @@ def main(arguments: list[str]) -> int:
 class _Timed:
     """A client, the seconds that it waits at first, so that clients never pulse together, and its period in seconds.
 
-    `together` are those of the hub, the others need a thread each.
+    Those that are not `of_hub` need a thread each.
     """
 
     client: Client
     wait_s: float
     period_s: float
-    together: bool
+    of_hub: bool
 
 
 def _clients(share: Share, shared: Shared, of_hub: Shared, hub: Hub) -> list[_Timed]:
@@ -116,21 +115,21 @@ def _clients(share: Share, shared: Shared, of_hub: Shared, hub: Hub) -> list[_Ti
     for number, group, within in share.plan.members():
         if number % share.workers == share.worker:
             actor = group.maker(share.plan.setting(group, within, hub))
-            together = isinstance(actor, SqlActor) and not actor.waits_elsewhere
             name = f"{group.client}-{within + 1}"
             period_s = 1 / group.rate if group.rate else 0.0
             wait_s = period_s * number / share.plan.clients
-            client = Client(name, actor, number, of_hub if together else shared, workload=group.workload)
-            clients.append(_Timed(client, wait_s, period_s, together))
+            its = of_hub if group.of_postgresql else shared
+            client = Client(name, actor, number, its, workload=group.workload)
+            clients.append(_Timed(client, wait_s, period_s, of_hub=group.of_postgresql))
     return clients
 
 
 def _threads(clients: list[_Timed], start: float, hub: Hub, broken: Callable[[], None]) -> list[threading.Thread]:
-    """All of the hub's clients are one of them."""
+    """One for all clients of the hub, and one for each other client."""
     acts = [hub.run]
     for timed in clients:
         act = partial(timed.client.run, start + timed.wait_s, timed.period_s)
-        if timed.together:
+        if timed.of_hub:
             hub.spawn(act)
         else:
             acts.append(act)

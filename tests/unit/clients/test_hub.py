@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
+from tests.unit.clients.freezing import frozen
 
 from halab.bench.scratch import Server
 from halab.clients.hub import Hub, Stopped
@@ -34,15 +32,6 @@ def run(hub: Hub, *acts: Act) -> None:
     for act in acts:
         hub.spawn(act)
     hub.run()
-
-
-@contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 class Told:

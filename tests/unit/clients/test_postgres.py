@@ -9,9 +9,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
+from tests.unit.clients.freezing import frozen
 
 from halab.clients.outcome import OperationFailed
 from halab.clients.postgres import IDLE_S, Connection
@@ -32,15 +32,6 @@ def client(postgres) -> Iterator[Connection]:
     connection = postgres.connection()
     yield connection
     connection.close()
-
-
-@contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def failure(act: Callable[[], object]) -> OperationFailed:
