@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from halab.errors import HalabError
 
@@ -22,8 +23,7 @@ class WaitExpired(HalabError):  # noqa: N818 (what happened, not what failed)
         super().__init__(f"waited {within_s:g} s for {what}; last seen: {last}")
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """A moment of the monotonic clock, in seconds, after which there is no point in going on."""
 
     at: float

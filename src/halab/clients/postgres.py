@@ -197,7 +197,7 @@ class Connection:
         # the server is gone, and nothing has been sent yet. One that answered just now is trusted: the look would be
         # one system call more for each statement.
         known = self._link
-        if known is not None and (known.status == ConnStatus.BAD or (self._idle() and _has_input(known))):
+        if known is not None and self._idle() and (known.status == ConnStatus.BAD or _has_input(known)):
             self.close()
         if self._link is None:
             self._link = connect(self.target.attempts(), self._guard, deadline)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn, cast, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec.structs import fields
 
 from halab.history.records import (
     VERSION,
@@ -62,11 +65,7 @@ def _key(hint: Any, *, required: bool) -> _Key:
 
 def _contract(kind: type[Any]) -> dict[str, _Key]:
     hints = get_type_hints(kind)
-    return {
-        item.name: _key(hints[item.name], required=item.default is MISSING and item.default_factory is MISSING)
-        for item in fields(kind)
-        if item.name != "extra"
-    }
+    return {item.name: _key(hints[item.name], required=item.required) for item in fields(kind) if item.name != "extra"}
 
 
 _CONTRACTS: Final = {name: _contract(kind) for name, kind in KINDS.items()}
@@ -189,10 +188,16 @@ _OPTIONAL: Final = {
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
-def encode(record: Record) -> str:
+_PLAIN: Final = frozenset({type(None), bool, int, str})
+_WRITE: Final = msgspec.json.Encoder().encode
+
+
+def encode(record: Record) -> bytes:
     """One line (without its end) for `record`. Raises TypeError or ValueError for what JSON cannot hold."""
+    if _is_plain(record):
+        return _WRITE(record)
     if isinstance(record, Opaque):
-        return _ENCODE({"kind": record.kind, **record.fields})
+        return _ENCODE({"kind": record.kind, **record.fields}).encode()
     kind = record.kind
     line: dict[str, Any] = {"kind": kind}
     for name in _REQUIRED[kind]:
@@ -203,4 +208,16 @@ def encode(record: Record) -> str:
             line[name] = value
     if record.extra:
         line.update((key, item) for key, item in record.extra.items() if key not in line)
-    return _ENCODE(line)
+    return _ENCODE(line).encode()
+
+
+def _is_plain(record: Record) -> bool:
+    """Whether msgspec, which takes NaN for null and refuses half of a surrogate pair, writes what json would.
+
+    It takes a tenth of the time, and nearly all records of a load are such.
+    """
+    if isinstance(record, Complete):
+        return record.error is None and record.extra is None and type(record.value) in _PLAIN
+    if isinstance(record, Invoke):
+        return record.extra is None and type(record.value) in _PLAIN and type(record.key) in _PLAIN
+    return False

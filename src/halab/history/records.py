@@ -4,13 +4,17 @@ All times are nanoseconds of CLOCK_MONOTONIC on the recorder's host; the header 
 Outcomes follow Jepsen: ``ok`` happened, ``fail`` surely did not happen, ``info`` is unknown; an invocation
 without a completion is unknown too. Keys that a kind does not define are kept in ``extra`` and kinds that this
 version does not define are kept as `Opaque`, so that a newer recorder's history stays readable.
+
+They are msgspec's structures, which are made and written in a tenth of the time of frozen dataclasses: a client makes
+two for each of its operations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal
+
+from msgspec import Struct, field
 
 VERSION: Final = 1
 
@@ -22,8 +26,7 @@ Outcome = Literal["ok", "fail", "info"]
 FaultStep = Literal["planned", "injected", "observed", "healed", "gone", "failed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
+class Header(Struct, frozen=True, kw_only=True):
     """First line of a history: which run, on which host, and the wall-clock time (ISO 8601, UTC) at `t`."""
 
     kind: ClassVar[str] = "header"
@@ -35,8 +38,7 @@ class Header:
     extra: Extra | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
+class Phase(Struct, frozen=True, kw_only=True):
     """A boundary of the run: when load and final reads began and ended; ``end`` closes a complete history."""
 
     kind: ClassVar[str] = "phase"
@@ -45,8 +47,7 @@ class Phase:
     extra: Extra | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invoke:
+class Invoke(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="invoke"):
     """A client is about to send operation `op`; `process` is the logical client, retired by an unknown outcome.
 
     `workload` is None for the basic load (rows that are appended and counted); others are named, and may have keys.
@@ -65,8 +66,7 @@ class Invoke:
     extra: Extra | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Complete:
+class Complete(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="complete"):
     """The outcome of operation `op`, with the provenance that the server gave in the same statement."""
 
     kind: ClassVar[str] = "complete"
@@ -83,8 +83,7 @@ class Complete:
     extra: Extra | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaultEvent:
+class FaultEvent(Struct, frozen=True, kw_only=True):
     """A step in the life of a fault.
 
     ``planned`` is written just before the fault is carried out, ``injected`` when the injection returned, ``observed``
@@ -101,8 +100,7 @@ class FaultEvent:
     extra: Extra | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(Struct, frozen=True, kw_only=True):
     """What one source said about one node at some instant between `t` (asked) and `t_end` (answered)."""
 
     kind: ClassVar[str] = "observe"
@@ -122,8 +120,7 @@ class Observation:
     extra: Extra | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinalRead:
+class FinalRead(Struct, frozen=True, kw_only=True):
     """All rows of one node after the load: count, digest in id order, ids as closed ranges, lag in seconds."""
 
     kind: ClassVar[str] = "final"
@@ -140,8 +137,7 @@ class FinalRead:
     extra: Extra | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opaque:
+class Opaque(Struct, frozen=True, kw_only=True):
     """A record of a kind that this version does not know, kept as it was."""
 
     kind: str

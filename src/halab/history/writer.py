@@ -18,6 +18,7 @@ from halab.history.codec import encode
 from halab.history.records import FaultEvent, Header, Phase, Record
 
 FLUSH_SECONDS: Final = 0.05
+_DECISIVE: Final = (Header, Phase, FaultEvent)
 
 
 class WriterError(HalabError):
@@ -48,7 +49,7 @@ class LineWriter:
         client's operations. What JSON cannot hold is a defect of ours, so it ends the history like a full disk.
         """
         self._wait(record)
-        if isinstance(record, Header | Phase | FaultEvent):
+        if isinstance(record, _DECISIVE):
             self.flush()
 
     def append(self, lines: bytes) -> None:
@@ -104,7 +105,7 @@ class LineWriter:
             if not lines or self._error is not None:
                 return
             try:
-                whole = [line if isinstance(line, bytes) else encode(line).encode() for line in lines]
+                whole = [line if isinstance(line, bytes) else encode(line) for line in lines]
                 data = memoryview(b"\n".join(whole) + b"\n")
                 while data:
                     data = data[os.write(self._descriptor, data) :]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Protocol
 
+from msgspec import Struct
+
 from halab.clients.guard import Guard
 from halab.history import Json
 from halab.inventory import Cluster
@@ -20,8 +22,7 @@ IDS_PER_CLIENT: Final = 1_000_000_000
 """Values that nobody else writes: each client counts up from its own multiple."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """What a client asks for: the invocation of an operation. `key` and `value` are such as JSON holds."""
 
     f: str
@@ -29,8 +30,7 @@ class Call:
     value: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """An acknowledgement: what was returned, and by whom; the names are those of a history's completion."""
 
     value: Json = None

@@ -23,7 +23,6 @@ from functools import partial
 from typing import Any, Final
 
 from halab.clients.hub import Hub, Stopped
-from halab.history import Record, WriterError
 from halab.history.writer import LineWriter
 from halab.waiting import Deadline
 from halab.workloads.actor import OPERATION_WITHIN_S
@@ -62,15 +61,9 @@ def main(arguments: list[str]) -> int:
         broken.set()
         stop.set()
 
-    def record(entry: Record) -> None:
-        try:
-            history.write(entry)
-        except WriterError:
-            end()
-
     tally = Tally()
     shared = Shared(
-        record,
+        history.write,
         tally,
         processes=share.plan.clients,
         operations=itertools.count(share.worker, share.stride),
@@ -137,7 +130,7 @@ def _threads(clients: list[_Timed], start: float, hub: Hub, broken: Callable[[],
 
 
 def _or_end(act: Callable[[], None], broken: Callable[[], None]) -> None:
-    """A client that breaks would be missed by nobody: it ends the load."""
+    """A client that breaks, or cannot record, would be missed by nobody: it ends the load."""
     try:
         act()
     except BaseException:

@@ -22,8 +22,9 @@ from halab.history import (
     HistoryWriter,
     Invoke,
     Phase,
+    Record,
     WriterError,
-    encode,
+    codec,
     read_history,
     read_records,
 )
@@ -31,6 +32,10 @@ from halab.history.writer import FLUSH_SECONDS
 
 HEADER = Header(t=1, run="drill/1", wall="2026-11-21T10:15:00Z", host="recorder")
 INVOKE = Invoke(t=2, op=1, process=1, client="writer-1", endpoint="write", f="append", value=1)
+
+
+def encode(record: Record) -> str:
+    return codec.encode(record).decode()
 
 
 def lines(*records: str) -> str:

@@ -46,10 +46,7 @@ def free_port() -> int:
 
 
 def until(condition: Callable[[], bool], what: str, within_s: float = 60) -> None:
-    """Wait for a condition, and fail saying what was waited for.
-
-    A Sentinel that was kept from running for two seconds, on a busy machine, looks on for the next thirty (TILT mode).
-    """
+    """Wait for a condition, and fail saying what was waited for."""
     end = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end, f"waited {within_s:g} s for {what}"
@@ -159,6 +156,33 @@ class Servers:
     sentinel_port: int
     certificates: Path
 
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for what the Sentinels do, as long as that can take on a busy machine.
+
+        One that was kept from running for two seconds looks on for the next thirty (TILT mode), and one that looks
+        again asks a replica every ten seconds.
+        """
+
+        def done() -> bool:
+            ended = [
+                f"{which} of {name}: {process.poll()}"
+                for name, node in self.nodes.items()
+                for which, process in node.processes.items()
+                if process.poll() is not None
+            ]
+            assert not ended, f"while waiting for {what}, some ended by themselves: {ended}"
+            return condition()
+
+        try:
+            until(done, what, within_s=180)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.said()}") from None
+
+    def said(self) -> str:
+        """The ends of all logs."""
+        logs = sorted(log for node in self.nodes.values() for log in node.folder.glob("*.log"))
+        return "\n".join(f"{log.parent.name}/{log.name}:\n{log.read_text('utf-8')[-2000:]}" for log in logs)
+
     def options(self, **changes: Any) -> dict[str, Any]:
         """Return the options of redis_info and redis_topology for this cluster."""
         return {
@@ -200,7 +224,7 @@ class Servers:
             "address": NODES[name],
             "replication_password": PASSWORDS["replication"],
             "sentinel_password": PASSWORDS["sentinel"],
-            "master_settings": {"quorum": 2, "down-after-milliseconds": 1000, "auth-user": "sentinel"},
+            "master_settings": {"quorum": 2, "down-after-milliseconds": 2000, "auth-user": "sentinel"},
             "sentinel_settings": {"announce-ip": NODES[name], "sentinel-user": "sentinel"},
             "master": NODES["node1"],
             "passwords": "accepted",
@@ -233,7 +257,7 @@ def redis_files(base: Path, certificates: Path, port: int, sentinel_port: int) -
             "redis_data_dir": str(folder / "data"),
             "redis_maxmemory": "64mb",
             "redis_settings": {"bind": address},
-            "redis_timing": {"sentinel_down_after_ms": 1000, "sentinel_failover_timeout_ms": 5000},
+            "redis_timing": {"sentinel_down_after_ms": 2000, "sentinel_failover_timeout_ms": 5000},
             "redis_admin_password": PASSWORDS["admin"],
             "redis_replication_password": PASSWORDS["replication"],
             "redis_sentinel_password": PASSWORDS["sentinel"],

@@ -53,7 +53,7 @@ def test_a_crash_in_place_is_given_up_within_the_promise() -> None:
         ("loop_wait", {"loop_wait": 0}),
         ("retry_timeout", {"retry_timeout": 2}),
         ("haproxy_fall", {"haproxy_fall": 0}),
-        ("sentinel_down_after_ms", {"sentinel_down_after_ms": 999}),
+        ("sentinel_down_after_ms", {"sentinel_down_after_ms": 1999}),
         ("ttl", {"loop_wait": 7}),
         ("ttl", {"retry_timeout": 8}),
         ("primary_stop_timeout", {"primary_stop_timeout": 7}),

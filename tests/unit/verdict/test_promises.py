@@ -46,7 +46,7 @@ RUN: dict[str, Any] = {
 
 def folder(path: Path, *, run: dict[str, Any] = RUN, records: list[Record] | None = None) -> Path:
     (path / "run.json").write_text(json.dumps(run))
-    lines = (encode(record) for record in records or simulate_failover(1))
+    lines = (encode(record).decode() for record in records or simulate_failover(1))
     (path / "history.jsonl").write_text("\n".join(lines) + "\n")
     return path
 

@@ -138,15 +138,16 @@ PROFILES: t.Final[t.Mapping[str, Timing]] = {
     ),
 }
 
-# Values below these are changed silently (Patroni), refused (etcd, HAProxy) or make a detector flap (Sentinel pings
-# once a second). Zero means something for primary_start_timeout (fail over at once) and primary_stop_timeout (none).
+# Values below these are changed silently (Patroni), refused (etcd, HAProxy) or make a detector flap: Sentinel pings
+# once a second, and with one second it takes the master that it has just connected to for dead, and fails over again.
+# Zero means something for primary_start_timeout (fail over at once) and primary_stop_timeout (none).
 _LEAST: t.Final[t.Mapping[str, int]] = {
     "ttl": 20,
     "retry_timeout": 3,
     "primary_start_timeout": 0,
     "primary_stop_timeout": 0,
     "etcd_heartbeat_ms": 10,
-    "sentinel_down_after_ms": 1000,
+    "sentinel_down_after_ms": 2000,
     "vrrp_advert_ms": 10,
 }
 
