@@ -212,9 +212,9 @@ def encode(record: Record) -> bytes:
 
 
 def _is_plain(record: Record) -> bool:
-    """Whether msgspec, which takes NaN for null and refuses half of a surrogate pair, writes what json would.
+    """Whether msgspec writes it as json would, in a tenth of the time: nearly all records of a load are such.
 
-    It takes a tenth of the time, and nearly all records of a load are such.
+    Not what may hold a float, for it writes NaN as null, nor the words of an error, which need not be Unicode.
     """
     if isinstance(record, Complete):
         return record.error is None and record.extra is None and type(record.value) in _PLAIN

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,6 +152,24 @@ def test_the_word_extra_in_a_file_is_just_another_unknown_key() -> None:
     assert record.extra == {"extra": {"a": 1}}
 
 
+@pytest.mark.parametrize("value", [None, True, 0, -(2**70), "", 'quoted "é" \n', [1, [2.5]], {"a": None}])
+def test_every_way_of_writing_says_the_same(value: Any) -> None:
+    plain = Complete(t=1, op=2, type="ok", value=value, in_recovery=False)
+    invoked = Invoke(t=1, op=2, process=3, client="c", endpoint="write", f="append", key=value, value=value)
+    for record in (plain, invoked):
+        by_json = json.loads(encode(msgspec.structs.replace(record, extra={"term": 7})))
+        assert by_json.pop("term") == 7
+        assert list(json.loads(encode(record)).items()) == list(by_json.items())
+
+
+def test_an_error_that_is_not_unicode_is_written() -> None:
+    record = Complete(t=1, op=2, type="info", error="no such host \udcff")
+    assert decode(json.loads(encode(record))) == record
+
+
 def test_what_json_cannot_hold_is_not_written() -> None:
+    for value in (float("nan"), [float("nan")]):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            encode(Complete(t=1, op=2, type="ok", value=value))
     with pytest.raises(ValueError, match="not JSON compliant"):
         encode(FinalRead(t=1, node="pg1", lag_s=float("nan")))
