@@ -268,9 +268,11 @@ def report(run: str) -> None:
 @errors_shown
 def heal(inventory: str) -> None:
     """Undo every fault that is still in force, whoever left it."""
-    from halab.driver import mending
+    from halab.driver import mending, site
 
     with at_work(inventory, "heal") as (where, progress):
+        if where.ownership.owned:  # each machine of others is asked, whatever is known of it
+            site.require_made(where)
         healed = mending.heal(where.plays, where.cluster, progress)
     click.echo(f"{len(healed)} fault(s) healed; nothing is left in the ledger of cluster {where.cluster.name}")
 

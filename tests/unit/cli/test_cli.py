@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -168,6 +169,14 @@ def test_the_next_command_says_what_it_finds_and_heals_it(halab: Halab, tmp_path
     assert healed.returncode == 2
     assert "pg2: does not answer" in healed.stderr
     assert "found" not in halab("chaos", "health", "-i", str(inventory), "--check").stdout
+
+
+@pytest.mark.parametrize("command", ["status", "heal"])
+def test_a_cluster_that_was_never_made_is_told_at_once(halab: Halab, tmp_path: Path, command: str) -> None:
+    inventory = shutil.copytree(ROOT / "inventories/minimal", tmp_path / "minimal")
+    done = halab(command, "-i", str(inventory))
+    assert done.returncode == 3
+    assert f"does not exist yet. Make it with `halab up -i {inventory}`." in done.stderr
 
 
 def test_heal_that_fails_says_so(halab: Halab, foreign: Path, tmp_path: Path) -> None:
