@@ -6,6 +6,7 @@ the same on machines that it makes and removes.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -34,9 +35,15 @@ def machines() -> Iterator[None]:
     """Machines for all scenarios, removed at the end whatever happened. The first scenario makes them."""
     if not (shutil.which("podman") or shutil.which("docker")):
         pytest.skip("needs a container engine: neither podman nor docker is installed")
-    yield
-    done = _run("ansible-playbook", "playbooks/destroy.yml", "-i", "molecule/shared/inventory", log="destroy")
-    assert done == 0, _last_lines("destroy")
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with (LOGS / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.fail("another run in this checkout has the machines: wait for its end, or use another checkout")
+        yield
+        done = _run("ansible-playbook", "playbooks/destroy.yml", "-i", "molecule/shared/inventory", log="destroy")
+        assert done == 0, _last_lines("destroy")
 
 
 @pytest.mark.usefixtures("machines")
@@ -60,7 +67,6 @@ def _package_that_is_lacking() -> str:
 
 def _run(*command: str, log: str) -> int:
     """Exit code of a command whose output goes into a log; an interrupt and a deadline end all that it started."""
-    LOGS.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
