@@ -201,3 +201,15 @@ def test_a_free_unknown_dequeue_takes_as_many_elements_as_are_in_the_way(free: b
     )
     case = Case(keys=("k",), calls=told, free=(unheard,)) if free else Case(keys=("k",), calls=[unheard, *told])
     assert search_for(case, Queue()).run(configurations=1_000, deadline=float("inf")) is free
+
+
+def test_a_free_call_happens_more_than_once_just_before_it_returns() -> None:
+    write, *told = calls(
+        (0, 20, "write", 5),
+        (10, 11, "read", None, 9),
+        (12, 30, "cas", (5, 6), True),
+        (12, 31, "cas", (5, 7), True),
+        (40, 41, "read", None, 7),
+    )
+    case = Case(keys=("k",), calls=told, free=(write,))
+    assert search_for(case, Register(9)).run(configurations=1_000, deadline=float("inf"))

@@ -215,7 +215,7 @@ class Search:
             if blind and line.movers[i]:
                 swept, through = self._sweep(i, s, m, path)
                 if swept != m:
-                    moves.append((spent, _SWEPT, i, i + 1, t, swept & ~bit | fresh, (through, i, -1)))
+                    moves.append((spent, _SWEPT, i, i + 1, t, swept | fresh, (through, i, -1)))
             moves.append((spent, _LAST, i, i + 1, t, m & ~bit | fresh, (path, i, -1)))
         else:
             rank = _OTHER if automaton.after(t, line.classes[i]) == NO_STATE else _ENABLES
