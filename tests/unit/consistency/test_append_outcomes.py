@@ -47,9 +47,19 @@ class TestUnknownOutcomes:
         )
         assert found(*history, level="strong-session-serializable") == {"G1c-process": 1}
 
-    def test_its_reads_count_once_it_took_effect(self) -> None:
-        history = (tx(1, "y+1 x=9", outcome=INFO), tx(2, "y=1 x="), tx(3, "x+2"))
+    @pytest.mark.parametrize("text", ["y+1 x=9", "y+1 z? x=9"])
+    def test_its_reads_count_once_it_took_effect(self, text: str) -> None:
+        history = (tx(1, text, outcome=INFO), tx(2, "y=1 x="), tx(3, "x+2"))
         assert found(*history) == {"garbage read": 1}
+
+    def test_the_reads_of_others_show_nothing(self) -> None:
+        history = (
+            tx(1, "x+1", outcome=INFO),
+            tx(2, "y=1", outcome=INFO),
+            tx(3, "y+1 z+1", outcome=INFO),
+            tx(4, "x=1 z="),
+        )
+        assert judged(*history).details["counted"] == 2
 
     def test_its_reads_show_that_others_took_effect(self) -> None:
         history = (
@@ -75,9 +85,13 @@ class TestUnknownOutcomes:
         )
         assert found(*history, level="read-uncommitted") == {"G0": 1}
 
-    def test_what_contradictory_lists_show_took_effect_too(self) -> None:
-        history = (tx(1, "x+1 y+1", outcome=INFO), tx(2, "x+2 z+1"), tx(3, "x=1"), tx(4, "x=2 y="))
+    @pytest.mark.parametrize("read", [("x=1 y=", "x=2"), ("x=2", "x=1 y=")])
+    def test_what_contradictory_lists_show_took_effect_too(self, read: tuple[str, str]) -> None:
+        history = (tx(1, "x+1 y+1", outcome=INFO), tx(2, "x+2 z+1"), tx(3, read[0]), tx(4, read[1]))
         assert judged(*history).details["counted"] == 4
+
+    def test_what_nobody_appended_shows_nothing(self) -> None:
+        assert judged(tx(1, "x=7"), tx(2, "y+1", outcome=INFO)).details["counted"] == 1
 
 
 class TestAborted:
@@ -249,6 +263,21 @@ def test_keys_and_values_of_any_kind() -> None:
         Transaction(op=2, process=2, invoke=20, complete=29, outcome=OK, micro=(("r", ("a", 1), ()),)),
     )
     assert "T1 read key ('a', 1) as [], without 'one', which T2 appended" in check(history).words
+
+
+def test_a_value_may_look_like_a_list() -> None:
+    history = (
+        Transaction(op=1, process=1, invoke=0, complete=9, outcome=OK, micro=(("append", "x", ()),)),
+        Transaction(op=2, process=2, invoke=0, complete=9, outcome=OK, micro=(("r", "x", ((),)), ("r", "x", ()))),
+    )
+    assert check(history, level="read-committed").status is Status.VALID
+
+
+def test_keys_without_an_order_have_no_unread_appends() -> None:
+    history = (tx(1, "x+1"), tx(2, "x+2"), tx(3, "x=1"), tx(4, "x=2"), *READ_BACK)
+    finding = judged(*history, level="read-uncommitted")
+    assert finding.status is Status.VALID
+    assert (finding.details["appends"], finding.details["unread"]) == (3, 0)
 
 
 def test_a_history_may_be_an_iterator() -> None:
