@@ -115,6 +115,17 @@ class TestAborted:
         history = (tx(1, "x+1 y+2"), tx(2, "x+2", outcome=FAIL), tx(3, "x+3 y+1"), tx(4, "x=1,2,3 y=1,2"))
         assert found(*history, level="read-uncommitted") == {"G0": 1}
 
+    @pytest.mark.parametrize(
+        ("history", "number"),
+        [
+            ((tx(1, "x+1 x+2", outcome=FAIL), tx(2, "x=2,1")), 2),
+            ((tx(1, "x+1 x+2", outcome=FAIL), tx(2, "x=1")), 1),
+            ((tx(1, "x+1", outcome=FAIL), tx(2, "x+2", outcome=FAIL), tx(3, "x=1,2")), 2),
+        ],
+    )
+    def test_in_what_order_it_appended_is_of_no_account(self, history: Sequence[Transaction], number: int) -> None:
+        assert found(*history) == {"G1a": number}
+
 
 class TestUnread:
     """An append that nobody read comes after the last version that somebody did."""
@@ -167,6 +178,10 @@ class TestUnread:
         assert judged(*history, level="snapshot-isolation").status is Status.VALID
         assert not snapshot_isolated(history)
         assert found(*history, tx(4, "x=1,2"), level="snapshot-isolation") == {"G-single": 1}
+
+    def test_who_read_less_needs_no_edge(self) -> None:
+        finding = judged(tx(1, "x+1"), tx(2, "x+2"), tx(3, "x="), tx(4, "x=1"))
+        assert finding.status is Status.VALID and finding.details["dependencies"] == 4
 
     def test_many_of_them_make_few_edges(self) -> None:
         number = 200
