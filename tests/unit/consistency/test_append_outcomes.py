@@ -179,6 +179,10 @@ class TestUnread:
         assert not snapshot_isolated(history)
         assert found(*history, tx(4, "x=1,2"), level="snapshot-isolation") == {"G-single": 1}
 
+    def test_a_write_skew_hides_no_cycle_of_more_steps(self) -> None:
+        history = (tx(1, "x= y+1 u+1"), tx(2, "y= x+1"), tx(3, "u=1 v+1"), tx(4, "v=1 z+1"), tx(5, "z=1 y="))
+        assert found(*history, level="snapshot-isolation") == {"G-single": 1}
+
     def test_who_read_less_needs_no_edge(self) -> None:
         finding = judged(tx(1, "x+1"), tx(2, "x+2"), tx(3, "x="), tx(4, "x=1"))
         assert finding.status is Status.VALID and finding.details["dependencies"] == 4
