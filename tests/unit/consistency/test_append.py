@@ -74,6 +74,7 @@ def test_levels_forbid_what_they_should_and_no_more(case: str) -> None:
     "case",
     [
         *("G1a", "dirty update", "G1c", "G-single", "G-nonadjacent", "G2-item", "lost update", "internal, again"),
+        *("incompatible", "own order", "own gap", "G1b", "internal, own", "future"),
         *("G-single, updated", "G1c-process", "G-single-process", "G1c-realtime", "G-single-realtime"),
     ],
 )

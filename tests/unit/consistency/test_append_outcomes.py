@@ -126,6 +126,17 @@ class TestAborted:
     def test_in_what_order_it_appended_is_of_no_account(self, history: Sequence[Transaction], number: int) -> None:
         assert found(*history) == {"G1a": number}
 
+    @pytest.mark.parametrize(
+        "history",
+        [
+            (tx(1, "x+1", outcome=FAIL), tx(2, "x+2"), tx(3, "x+3"), tx(4, "x=1,2,3")),
+            (tx(3, "v+1"), tx(1, "x+1", outcome=FAIL), tx(2, "x+2"), tx(4, "v=1 x=1,2")),
+        ],
+    )
+    def test_who_built_on_it_is_told_once(self, history: Sequence[Transaction]) -> None:
+        assert found(*history) == {"G1a": 1, "dirty update": 1}
+        assert {anomaly.operations for anomaly in judged(*history).anomalies} == {(4, 1), (1, 2)}
+
 
 class TestUnread:
     """An append that nobody read comes after the last version that somebody did."""
@@ -287,6 +298,16 @@ def test_a_value_may_look_like_a_list() -> None:
         Transaction(op=2, process=2, invoke=0, complete=9, outcome=OK, micro=(("r", "x", ((),)), ("r", "x", ()))),
     )
     assert check(history, level="read-committed").status is Status.VALID
+
+
+def test_every_list_that_does_not_fit_is_looked_at() -> None:
+    history = (tx(1, "x+1 x+2"), tx(2, "x=1,2"), tx(3, "x=7"), *READ_BACK)
+    assert found(*history, level="read-uncommitted") == {"garbage read": 1}
+
+
+def test_what_does_not_fit_is_held_against_the_longest_list() -> None:
+    history = (tx(1, "x+1"), tx(2, "x+2"), tx(3, "x+3"), tx(4, "x=1"), tx(5, "x=2"), tx(6, "x=1,3"))
+    assert [anomaly.operations for anomaly in judged(*history).anomalies] == [(5, 6)]
 
 
 def test_keys_without_an_order_have_no_unread_appends() -> None:
