@@ -15,12 +15,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec, module_from_spec
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -133,12 +134,25 @@ def _forget(*packages: str) -> None:
     importlib.invalidate_caches()
 
 
+@dataclass(frozen=True, slots=True)
+class _Mutated(MetaPathFinder, Loader):
+    """Finds and loads one module, as `code`."""
+
+    name: str
+    code: CodeType
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        del path, target
+        return ModuleSpec(name, self, origin=self.code.co_filename) if name == self.name else None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """The usual kind of module will do."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(self.code, module.__dict__)  # noqa: S102  the mutant is the point
+
+
 def _install(name: str, code: CodeType) -> None:
-    spec = find_spec(name)
-    if spec is None:
-        raise ModuleNotFoundError(f"{name} is not in the copy of the package")
-    module = module_from_spec(spec)
-    sys.modules[name] = module
-    exec(code, module.__dict__)  # noqa: S102  the mutant is the point
-    package, _, short = name.rpartition(".")
-    setattr(sys.modules[package], short, module)
+    """Have the mutant imported by whoever comes first, which may be its own package."""
+    sys.meta_path.insert(0, _Mutated(name, code))
+    importlib.import_module(name)

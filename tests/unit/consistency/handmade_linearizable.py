@@ -101,6 +101,22 @@ CASES: dict[str, tuple[Model, Status, Sequence[Row]]] = {
         VALID,
         [(0, 0, "write", 1, None, INFO), (2, 3, "read", None, None), (4, 5, "read", None, 1)],
     ),
+    "register: an unknown write that was asked for when its reader returned": (
+        Register(),
+        VALID,
+        [(0, 1, "write", 1), (2, 3, "write", 2), (5, 5, "write", 1, None, INFO), (4, 5, "read", None, 1)],
+    ),
+    "register: an unknown write whose last reader is told of first": (
+        Register(),
+        VALID,
+        [
+            (8, 9, "read", None, 1),
+            (0, 1, "write", 1),
+            (1, 2, "read", None, 1),
+            (3, 4, "write", 2),
+            (5, 5, "write", 1, None, INFO),
+        ],
+    ),
     "register: an unknown write that is read and gone": (
         Register(),
         INVALID,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import pytest
 from tests.unit.consistency import handmade_append as made
@@ -74,6 +75,7 @@ def test_levels_forbid_what_they_should_and_no_more(case: str) -> None:
     "case",
     [
         *("G1a", "dirty update", "G1c", "G-single", "G-nonadjacent", "G2-item", "lost update", "internal, again"),
+        *("incompatible", "own order", "own gap", "G1b", "internal, own", "future"),
         *("G-single, updated", "G1c-process", "G-single-process", "G1c-realtime", "G-single-realtime"),
     ],
 )
@@ -138,3 +140,10 @@ def test_a_valid_finding_says_what_it_rests_on() -> None:
     )
     expected = {"ok": 2, "info": 1, "fail": 2, "counted": 2, "keys": 2, "reads": 1, "appends": 2, "unread": 1}
     assert expected.items() <= finding.details.items()
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_two_neighbours_of_three_steps_make_a_write_skew(order: Sequence[int]) -> None:
+    ring = (tx(1, "z=1 x="), tx(2, "x+1 y="), tx(3, "y+1 z+1"))
+    finding = judged(*(ring[at] for at in order), level="serializable")
+    assert finding.details["anomalies"] == {"G2-item": 1}

@@ -33,7 +33,8 @@ class TestUnknownOutcomes:
 
     def test_its_process_may_go_on_before_it_takes_effect(self) -> None:
         history = (
-            tx(1, "x+1", outcome=INFO, process=1, time=(0, 0)),
+            tx(4, "y+2", process=1, time=(0, 1)),
+            tx(1, "x+1", outcome=INFO, process=1, time=(2, 0)),
             tx(2, "x= y+1", process=1, time=(10, 20)),
             tx(3, "x=1", process=2, time=(30, 40)),
             *READ_BACK,
@@ -47,9 +48,15 @@ class TestUnknownOutcomes:
         )
         assert found(*history, level="strong-session-serializable") == {"G1c-process": 1}
 
-    def test_its_reads_count_once_it_took_effect(self) -> None:
-        history = (tx(1, "y+1 x=9", outcome=INFO), tx(2, "y=1 x="), tx(3, "x+2"))
+    @pytest.mark.parametrize("text", ["y+1 x=9", "y+1 z? x=9"])
+    def test_its_reads_count_once_it_took_effect(self, text: str) -> None:
+        history = (tx(1, text, outcome=INFO), tx(2, "y=1 x="), tx(3, "x+2"))
         assert found(*history) == {"garbage read": 1}
+
+    def test_one_shows_the_next_and_the_reads_of_others_show_nothing(self) -> None:
+        unheard = ("x+1 y=1", "u=1", "u+1", "y+1 z=1", "v=1", "v+1", "z+1")
+        history = [tx(op, text, outcome=INFO) for op, text in enumerate(unheard)]
+        assert judged(*history, tx(9, "x=1")).details["counted"] == 4
 
     def test_its_reads_show_that_others_took_effect(self) -> None:
         history = (
@@ -75,9 +82,13 @@ class TestUnknownOutcomes:
         )
         assert found(*history, level="read-uncommitted") == {"G0": 1}
 
-    def test_what_contradictory_lists_show_took_effect_too(self) -> None:
-        history = (tx(1, "x+1 y+1", outcome=INFO), tx(2, "x+2 z+1"), tx(3, "x=1"), tx(4, "x=2 y="))
+    @pytest.mark.parametrize("read", [("x=1 y=", "x=2"), ("x=2", "x=1 y=")])
+    def test_what_contradictory_lists_show_took_effect_too(self, read: tuple[str, str]) -> None:
+        history = (tx(1, "x+1 y+1", outcome=INFO), tx(2, "x+2 z+1"), tx(3, read[0]), tx(4, read[1]))
         assert judged(*history).details["counted"] == 4
+
+    def test_what_nobody_appended_shows_nothing(self) -> None:
+        assert judged(tx(1, "x=7"), tx(2, "y+1", outcome=INFO)).details["counted"] == 1
 
 
 class TestAborted:
@@ -103,6 +114,28 @@ class TestAborted:
     def test_committed_appends_around_it_are_in_order(self) -> None:
         history = (tx(1, "x+1 y+2"), tx(2, "x+2", outcome=FAIL), tx(3, "x+3 y+1"), tx(4, "x=1,2,3 y=1,2"))
         assert found(*history, level="read-uncommitted") == {"G0": 1}
+
+    @pytest.mark.parametrize(
+        ("history", "number"),
+        [
+            ((tx(1, "x+1 x+2", outcome=FAIL), tx(2, "x=2,1")), 2),
+            ((tx(1, "x+1 x+2", outcome=FAIL), tx(2, "x=1")), 1),
+            ((tx(1, "x+1", outcome=FAIL), tx(2, "x+2", outcome=FAIL), tx(3, "x=1,2")), 2),
+        ],
+    )
+    def test_in_what_order_it_appended_is_of_no_account(self, history: Sequence[Transaction], number: int) -> None:
+        assert found(*history) == {"G1a": number}
+
+    @pytest.mark.parametrize(
+        "history",
+        [
+            (tx(1, "x+1", outcome=FAIL), tx(2, "x+2"), tx(3, "x+3"), tx(4, "x=1,2,3")),
+            (tx(3, "v+1"), tx(1, "x+1", outcome=FAIL), tx(2, "x+2"), tx(4, "v=1 x=1,2")),
+        ],
+    )
+    def test_who_built_on_it_is_told_once(self, history: Sequence[Transaction]) -> None:
+        assert found(*history) == {"G1a": 1, "dirty update": 1}
+        assert {anomaly.operations for anomaly in judged(*history).anomalies} == {(4, 1), (1, 2)}
 
 
 class TestUnread:
@@ -156,6 +189,14 @@ class TestUnread:
         assert judged(*history, level="snapshot-isolation").status is Status.VALID
         assert not snapshot_isolated(history)
         assert found(*history, tx(4, "x=1,2"), level="snapshot-isolation") == {"G-single": 1}
+
+    def test_a_write_skew_hides_no_cycle_of_more_steps(self) -> None:
+        history = (tx(1, "x= y+1 u+1"), tx(2, "y= x+1"), tx(3, "u=1 v+1"), tx(4, "v=1 z+1"), tx(5, "z=1 y="))
+        assert found(*history, level="snapshot-isolation") == {"G-single": 1}
+
+    def test_who_read_less_needs_no_edge(self) -> None:
+        finding = judged(tx(1, "x+1"), tx(2, "x+2"), tx(3, "x="), tx(4, "x=1"))
+        assert finding.status is Status.VALID and finding.details["dependencies"] == 4
 
     def test_many_of_them_make_few_edges(self) -> None:
         number = 200
@@ -249,6 +290,31 @@ def test_keys_and_values_of_any_kind() -> None:
         Transaction(op=2, process=2, invoke=20, complete=29, outcome=OK, micro=(("r", ("a", 1), ()),)),
     )
     assert "T1 read key ('a', 1) as [], without 'one', which T2 appended" in check(history).words
+
+
+def test_a_value_may_look_like_a_list() -> None:
+    history = (
+        Transaction(op=1, process=1, invoke=0, complete=9, outcome=OK, micro=(("append", "x", ()),)),
+        Transaction(op=2, process=2, invoke=0, complete=9, outcome=OK, micro=(("r", "x", ((),)), ("r", "x", ()))),
+    )
+    assert check(history, level="read-committed").status is Status.VALID
+
+
+def test_every_list_that_does_not_fit_is_looked_at() -> None:
+    history = (tx(1, "x+1 x+2"), tx(2, "x=1,2"), tx(3, "x=7"), *READ_BACK)
+    assert found(*history, level="read-uncommitted") == {"garbage read": 1}
+
+
+def test_what_does_not_fit_is_held_against_the_longest_list() -> None:
+    history = (tx(1, "x+1"), tx(2, "x+2"), tx(3, "x+3"), tx(4, "x=1"), tx(5, "x=2"), tx(6, "x=1,3"))
+    assert [anomaly.operations for anomaly in judged(*history).anomalies] == [(5, 6)]
+
+
+def test_keys_without_an_order_have_no_unread_appends() -> None:
+    history = (tx(1, "x+1"), tx(2, "x+2"), tx(3, "x=1"), tx(4, "x=2"), *READ_BACK)
+    finding = judged(*history, level="read-uncommitted")
+    assert finding.status is Status.VALID
+    assert (finding.details["appends"], finding.details["unread"]) == (3, 0)
 
 
 def test_a_history_may_be_an_iterator() -> None:

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.consistency import handmade_append as made
 from tests.unit.consistency.handmade_append import judged, retold, tx
 
-from halab.consistency.append import check
+from halab.consistency.append import Transaction, check
 from halab.consistency.append.evidence import EXAMPLES
 from halab.consistency.columns import FAIL
 
@@ -182,6 +182,14 @@ def test_who_was_invoked_as_another_completed_is_not_after_it() -> None:
     finding = judged(*history)
     assert finding.anomalies[0].operations == (3, 2, 1) and finding.anomalies[0].name == "G-single-realtime"
     assert "T3 had completed 10 ns before T1 was invoked" in finding.words
+
+
+@pytest.mark.parametrize("ring", [(), (tx(2, "x=1 y+1"), tx(3, "y=1 z+1"))])
+def test_one_transaction_that_came_too_late_is_told_once(ring: tuple[Transaction, ...]) -> None:
+    """Also where it is in a cycle of more steps, which is told first."""
+    late = tx(1, "x+1 z=1" if ring else "x+1", time=(50, 100))
+    finding = judged(late, *ring, tx(4, "x=1", time=(0, 10)), tx(5, "x=1", time=(0, 12)))
+    assert finding.details["anomalies"] == ({"G1c": 1} if ring else {}) | {"G1c-realtime": 1}
 
 
 def test_many_cycles_are_sought_and_some_told() -> None:

@@ -73,6 +73,7 @@ def test_each_broken_key_is_an_anomaly() -> None:
     assert len(finding.anomalies) == 10
     assert finding.details["broken"] == 15
     assert finding.details["cases"] == 16
+    assert finding.details["configurations"] == 16
     assert finding.words.endswith("In all, 15 of 16 register histories have no order.")
 
 
@@ -122,15 +123,20 @@ def test_transactions_on_keys_in_common_are_judged_together() -> None:
 def test_what_is_no_call_of_the_model_is_named(model: Model, row: Row, objection: str) -> None:
     finding = judge(model, row)
     assert finding.status is UNKNOWN
+    assert finding.judged == 0
     assert finding.words.startswith("Operation 1 is no call on a ")
     assert objection in finding.words
 
 
 @pytest.mark.parametrize("outcome", [INFO, FAIL])
 def test_an_answer_that_never_came_is_of_no_account(outcome: int) -> None:
-    assert judge(KeyValue(), (0, 1, "get", None, None, outcome), (0, 1, "put", "a")).status is VALID
     reads = (0, 1, "txn", (("r", "k", None),), None, outcome)
-    assert judge(Transactions(), reads, (0, 1, "txn", (("w", "k", 1),), (None,))).status is VALID
+    for finding in (
+        judge(KeyValue(), (0, 1, "get", None, None, outcome), (0, 1, "put", "a")),
+        judge(Transactions(), reads, (0, 1, "txn", (("w", "k", 1),), (None,))),
+    ):
+        assert finding.status is VALID
+        assert finding.judged == 1
 
 
 def test_what_cannot_be_compared_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations
 from random import Random
 
@@ -17,7 +18,7 @@ from halab.consistency.linear.conflict import queue_conflict
 from halab.consistency.linear.pruning import settle
 from halab.consistency.linear.witness import search_for
 from halab.consistency.linearizable import check
-from halab.consistency.models import Queue, Register
+from halab.consistency.models import KeyValue, Queue, Register
 from halab.verdict import Status
 
 
@@ -36,20 +37,36 @@ def by_definition(came: list[Call], left: list[Call]) -> int:
     return min(ends)
 
 
-def test_the_conflict_of_a_queue_is_the_first_by_definition() -> None:
+def any_calls(random: Random) -> list[Row]:
+    """Enqueues and dequeues that need not have to do with each other."""
+    values = random.choice([3, 10, 30])
+    rows: list[Row] = []
+    for _ in range(random.randint(1, 10)):
+        invoke = random.randint(0, 20)
+        complete = invoke + random.randint(0, 5)
+        value = random.randrange(values)
+        if random.random() < 0.5:
+            rows.append((invoke, complete, "enqueue", value, None, random.choice([OK, OK, OK, INFO])))
+        else:
+            rows.append((invoke, complete, "dequeue", None, value))
+    return rows
+
+
+def passing_through(random: Random) -> list[Row]:
+    """Elements that each come and leave once."""
+    rows: list[Row] = []
+    for value in range(random.randint(2, 5)):
+        came, left = random.randint(0, 8), random.randint(4, 12)
+        rows.append((came, came + random.randint(0, 4), "enqueue", value))
+        rows.append((left, left + random.randint(0, 4), "dequeue", None, value))
+    return rows
+
+
+@pytest.mark.parametrize("draw", [any_calls, passing_through])
+def test_the_conflict_of_a_queue_is_the_first_by_definition(draw: Callable[[Random], list[Row]]) -> None:
     found = 0
     for seed in range(3_000):
-        random = Random(seed)  # noqa: S311  histories
-        values = random.choice([3, 10, 30])
-        rows: list[Row] = []
-        for _ in range(random.randint(1, 10)):
-            invoke = random.randint(0, 20)
-            complete = invoke + random.randint(0, 5)
-            value = random.randrange(values)
-            if random.random() < 0.5:
-                rows.append((invoke, complete, "enqueue", value, None, random.choice([OK, OK, OK, INFO])))
-            else:
-                rows.append((invoke, complete, "dequeue", None, value))
+        rows = draw(Random(seed))  # noqa: S311  histories
         came = [call for call in calls(*rows) if call.f == "enqueue"]
         left = [call for call in calls(*rows) if call.f == "dequeue"]
         conflict = queue_conflict([*came, *left])
@@ -141,6 +158,18 @@ def test_what_is_free_may_have_left_it() -> None:
     assert settle(Case(keys=("k",), calls=[read], free=(other,)), Register()).conflict == (read,)
 
 
+def test_what_nobody_met_is_left_out() -> None:
+    read, met, other = calls((0, 0, "read", None, 5), (2, 3, "write", 5), (2, 3, "write", 6))
+    assert settle(Case(keys=("k",), calls=[read], free=(met, other)), Register()).free == (met,)
+    read, met, other = calls((0, 0, "get", None, "a"), (2, 3, "put", "a"), (2, 3, "append", "z"))
+    assert settle(Case(keys=("k",), calls=[read], free=(met, other)), KeyValue()).free == (met,)
+
+
+def test_what_a_call_that_returned_in_time_may_have_met_stays() -> None:
+    read, *unheard = calls((0, 2, "read", None, 5), *[(2, 2, "write", value, None, INFO) for value in (5, 5, 6)])
+    assert settle(Case(keys=("k",), calls=[read, *unheard]), Register()).calls == [read, *unheard[:2]]
+
+
 def test_an_element_taken_twice_is_found_in_a_long_history_with_unknown_calls_and_named_with_both() -> None:
     rows: list[Row] = []
     for n in range(2_000):
@@ -172,3 +201,15 @@ def test_a_free_unknown_dequeue_takes_as_many_elements_as_are_in_the_way(free: b
     )
     case = Case(keys=("k",), calls=told, free=(unheard,)) if free else Case(keys=("k",), calls=[unheard, *told])
     assert search_for(case, Queue()).run(configurations=1_000, deadline=float("inf")) is free
+
+
+def test_a_free_call_happens_more_than_once_just_before_it_returns() -> None:
+    write, *told = calls(
+        (0, 20, "write", 5),
+        (10, 11, "read", None, 9),
+        (12, 30, "cas", (5, 6), True),
+        (12, 31, "cas", (5, 7), True),
+        (40, 41, "read", None, 7),
+    )
+    case = Case(keys=("k",), calls=told, free=(write,))
+    assert search_for(case, Register(9)).run(configurations=1_000, deadline=float("inf"))

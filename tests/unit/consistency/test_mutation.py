@@ -27,6 +27,8 @@ def decide(one: int, many: list[int], *, strictly: bool = True) -> bool:
     return f"{one + 1}" in many
 '''
 ZONES = Target("register", "zones", ("test_zones",))
+JUDGE = Target("append", "append.judge", ("test_append",))
+"""What its package imports before any test does."""
 
 
 def changed(source: Path, old: str, new: str) -> Mutant:
@@ -81,6 +83,8 @@ def needed_and_equivalent() -> None:
         ]
         same = changed(source, "if len(inside):", "if len(inside) > 0:")
         assert list(survivors(root, ZONES, [*noticed, same], limit_s=60, jobs=2)) == [same]
+        lenient = changed(source_of(root, "append.judge"), "if anomalies:", "if not anomalies:")
+        assert list(survivors(root, JUDGE, [lenient], limit_s=60)) == []
         endless = changed(source, "    forward =", "    while True: pass\n    forward =")
         assert list(survivors(root, ZONES, [endless], limit_s=1)) == []
         source.write_text("raise RuntimeError\n", encoding="utf-8")

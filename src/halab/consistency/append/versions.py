@@ -37,7 +37,7 @@ class Versions:
     usable: Flags
     """Reads by counted transactions whose lists are known."""
     by_length: Integers
-    """Usable reads that are not empty, by key, the shortest list first."""
+    """Usable reads, by key, the shortest list first."""
     first: Integers
     """Where a key's part of `by_length` begins; one entry more than there are keys."""
     longest: Sequence[tuple[Value, ...]]
@@ -92,7 +92,7 @@ def index_appends(table: Table) -> Writers:
 
 def _order(table: Table, writers: Writers, counted: Flags) -> Versions:
     usable = counted[table.read_owner] & (table.read_length >= 0)
-    reads = np.flatnonzero(usable & (table.read_length > 0))
+    reads = np.flatnonzero(usable)
     by_length = reads[np.lexsort((table.read_length[reads], table.read_key[reads]))]
     first = np.searchsorted(table.read_key[by_length], np.arange(len(table.keys) + 1))
     longest: list[tuple[Value, ...]] = []

@@ -33,8 +33,6 @@ class Case:
 
     def unknown(self) -> list[Call]:
         """The calls that need not happen, and at most once."""
-        if not self.completes:
-            return [call for call in self.calls if call.complete == NEVER]
         return [call for call in self.calls if self.complete(call) == NEVER]
 
 

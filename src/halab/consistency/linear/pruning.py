@@ -92,7 +92,7 @@ def _observed(unknown: list[Call], case: Case, sightings: _Sightings) -> dict[in
 def _observable(unknown: list[Call], free: Iterable[Call], sightings: _Sightings) -> set[int]:
     """The numbers of those that a known call, or an unknown one of them, may have observed."""
     kept: set[int] = set()
-    waiting = [(call, call.invoke) for call in unknown] + [(call, -1) for call in free]
+    waiting = [(call, call.invoke) for call in unknown] + [(call, 0) for call in free]
     while waiting:
         rest: list[tuple[Call, int]] = []
         for call, since in waiting:

@@ -144,12 +144,11 @@ class Search:
                 t = following(edge, UNKNOWN)
                 if t == UNKNOWN:
                     t = automaton.step(s, c)
-                if owed[i] and (t == s or (eager and t != NO_STATE and eager(line.calls[i]))):
-                    m ^= bit
-                elif not alone[i] or m & ~bit:
-                    return i, s, m, (path, start, i), True
-                elif t == NO_STATE or (t != s and bars(edge, 0) > i):
-                    return i, s, m, (path, start, i), False
+                if not owed[i] or (t != s and not (eager and t != NO_STATE and eager(line.calls[i]))):
+                    if not alone[i] or m & ~bit:
+                        return i, s, m, (path, start, i), True
+                    if t == NO_STATE or bars(edge, 0) > i:
+                        return i, s, m, (path, start, i), False
                 s = t
                 m &= ~bit
             i += 1
@@ -206,7 +205,7 @@ class Search:
         line, automaton = self.timeline, self._automaton
         c, bit = line.classes[number], line.bits[number]
         t = automaton.after(s, c)
-        if t == NO_STATE or (t != s and automaton.bar(s, c) > i) or (t == s and (not bit or number >= line.size)):
+        if t == NO_STATE or automaton.bar(s, c) > i or (t == s and (not bit or number >= line.size)):
             return
         blind = self.frame.blind(line.examples[c])
         if blind:
@@ -216,7 +215,7 @@ class Search:
             if blind and line.movers[i]:
                 swept, through = self._sweep(i, s, m, path)
                 if swept != m:
-                    moves.append((spent, _SWEPT, i, i + 1, t, swept & ~bit | fresh, (through, i, -1)))
+                    moves.append((spent, _SWEPT, i, i + 1, t, swept | fresh, (through, i, -1)))
             moves.append((spent, _LAST, i, i + 1, t, m & ~bit | fresh, (path, i, -1)))
         else:
             rank = _OTHER if automaton.after(t, line.classes[i]) == NO_STATE else _ENABLES
