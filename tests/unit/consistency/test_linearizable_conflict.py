@@ -213,3 +213,10 @@ def test_a_free_call_happens_more_than_once_just_before_it_returns() -> None:
     )
     case = Case(keys=("k",), calls=told, free=(write,))
     assert search_for(case, Register(9)).run(configurations=1_000, deadline=float("inf"))
+
+
+def test_a_free_write_of_the_value_that_is_there_hides_another_write() -> None:
+    """It happens for the first read, and once more right after the write of 1, which nobody saw."""
+    write, *told = calls((5, 9, "write", 0), (1, 6, "read", None, 0), (8, 11, "write", 1), (12, 14, "read", None, 0))
+    case = Case(keys=("k",), calls=told, free=(write,))
+    assert search_for(case, Register()).run(configurations=1_000, deadline=float("inf"))

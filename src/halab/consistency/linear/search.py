@@ -205,17 +205,19 @@ class Search:
         line, automaton = self.timeline, self._automaton
         c, bit = line.classes[number], line.bits[number]
         t = automaton.after(s, c)
-        if t == NO_STATE or automaton.bar(s, c) > i or (t == s and (not bit or number >= line.size)):
+        if t == NO_STATE or automaton.bar(s, c) > i:
             return
-        blind = self.frame.blind(line.examples[c])
+        blind, before = self.frame.blind(line.examples[c]), m & ~bit
         if blind:
-            m, path = self._hush(i, m & ~bit, path)
+            m, path = self._hush(i, before, path)
+        fresh = line.fresh[i + 1] if last else 0
+        if last and blind and line.movers[i]:
+            swept, through = self._sweep(i, s, m, path)
+            if swept != m:
+                moves.append((spent, _SWEPT, i, i + 1, t, swept | fresh, (through, i, -1)))
+        if t == s and m & ~bit == before and (not bit or number >= line.size):
+            return  # it need not happen, and nothing would be different
         if last:
-            fresh = line.fresh[i + 1]
-            if blind and line.movers[i]:
-                swept, through = self._sweep(i, s, m, path)
-                if swept != m:
-                    moves.append((spent, _SWEPT, i, i + 1, t, swept | fresh, (through, i, -1)))
             moves.append((spent, _LAST, i, i + 1, t, m & ~bit | fresh, (path, i, -1)))
         else:
             rank = _OTHER if automaton.after(t, line.classes[i]) == NO_STATE else _ENABLES
