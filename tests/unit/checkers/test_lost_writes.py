@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.checkers.handmade import CONTEXT, bounded, final, finals, history, look, phase, write, writes
 
 from halab.checkers.lost_writes import check
@@ -130,6 +131,6 @@ def test_writes_acknowledged_after_the_final_read_are_not_judged_by_it() -> None
 
 
 def test_values_that_are_no_ids_prove_nothing() -> None:
-    odd = write(11, 2, 3)
-    object.__setattr__(odd[0], "value", "eleven")
+    invoke, complete = write(11, 2, 3)
+    odd = [replace(invoke, value="eleven"), complete]
     assert check(history(TEN, odd, finals([(1, 10)])), CONTEXT).status is Status.UNKNOWN

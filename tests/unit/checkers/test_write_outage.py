@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from tests.unit.checkers.handmade import CONTEXT, POWER, bounded, fault, history, look, write, writes
 
 from halab.checkers.write_outage import check
@@ -53,8 +54,8 @@ def test_the_holder_of_the_leader_lock_counts_as_detection() -> None:
 
 
 def test_an_etcd_member_without_the_old_holder_of_the_lock_counts_as_detection() -> None:
-    held = replace(look("etcd1", 12, source="etcd", role="leader"), extra={"lock": "pg1"})
-    free = replace(look("etcd2", 16, source="etcd", role="follower"), extra={"lock": None})
+    held = structs.replace(look("etcd1", 12, source="etcd", role="leader"), extra={"lock": "pg1"})
+    free = structs.replace(look("etcd2", 16, source="etcd", role="follower"), extra={"lock": None})
     split = check(history(BEFORE, fault(POWER), [held, free, look("pg2", 20, timeline=2)], AFTER), CONTEXT).details[
         "split"
     ]
