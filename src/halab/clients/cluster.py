@@ -76,11 +76,9 @@ def _wrong_fact(cluster: Cluster, said: str) -> Problem | None:
     """What to set in the inventory, by what the servers said; None when that does not tell."""
     patroni, members = cluster.patroni, len(cluster.patroni.members)
     if "connect-authentication" in said:
-        made = (
-            f"Remove it to use the one in {cluster.state_dir / 'secrets.yml'}, or set" if cluster.provision else "Set"
-        )
+        made = f", or else in {cluster.state_dir / 'secrets.yml'}" if cluster.provision else ""
         reason = f"is not the password of user {patroni.superuser} on these servers"
-        return Problem("patroni_superuser_password", None, reason, f"{made} the right one.")
+        return Problem("patroni_superuser_password", None, reason, f"Set the right one in the inventory{made}.")
     if said.count("connect-tls") == members or said.count("no encryption") == members:
         reason = f"is not how these servers are reached ({said})"
         fix = "Set disable, require, verify-ca or verify-full, and halab_ca_file for the last two."
