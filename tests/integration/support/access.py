@@ -125,7 +125,8 @@ def _redis_problem(said: str, group: RedisGroup, member: RedisMember, key: str, 
 def _haproxy_problem(said: str, cluster: Cluster, haproxy: Haproxy) -> Problem:
     if "status 401" in said:
         reason = f"is not the password of user {haproxy.stats_user} of the page of statistics"
-        fix = f"Set the right one in the inventory, or else in {cluster.state_dir / 'secrets.yml'}."
+        made = f", or else in {cluster.state_dir / 'secrets.yml'}" if cluster.provision else ""
+        fix = f"Set the right one in the inventory{made}."
         return Problem("haproxy_stats_password", None, reason, fix)
     if any(words in said for words in ("status 404", "status 503", "no statistics")):
         fix = "Set it to the path of HAProxy's `stats uri`."
