@@ -5,7 +5,7 @@ Outcomes follow Jepsen: ``ok`` happened, ``fail`` surely did not happen, ``info`
 without a completion is unknown too. Keys that a kind does not define are kept in ``extra`` and kinds that this
 version does not define are kept as `Opaque`, so that a newer recorder's history stays readable.
 
-They are msgspec's structures, which are made and written in a tenth of the time of frozen dataclasses: a client makes
+They are msgspec's structures, made in a fifth and written in a tenth of the time of frozen dataclasses: a client makes
 two for each of its operations.
 """
 

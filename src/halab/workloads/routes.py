@@ -38,7 +38,6 @@ class SqlActor:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self._names = {host.address: host.name for host in setting.cluster.hosts}
         self._targets = itertools.cycle(targets(setting))
         self.connection = Connection(next(self._targets), guard=setting.guard)
 
@@ -58,7 +57,7 @@ class SqlActor:
         server, pid, timeline, lsn = who[:4]
         return Answer(
             value=value,
-            server=self._names.get(server, server),
+            server=self.setting.cluster.name_of(server),
             pid=pid,
             timeline=timeline,
             lsn=lsn,
