@@ -72,13 +72,18 @@ def require_access(cluster: Cluster) -> None:
     leader.close()
 
 
+def where_secrets_stand(cluster: Cluster) -> str:
+    """In words, for one who has to correct a password. Those that halab drew are not in the inventory."""
+    made = f", or else in {cluster.state_dir / 'secrets.yml'}" if cluster.provision else ""
+    return f"in the inventory{made}"
+
+
 def _wrong_fact(cluster: Cluster, said: str) -> Problem | None:
     """What to set in the inventory, by what the servers said; None when that does not tell."""
     patroni, members = cluster.patroni, len(cluster.patroni.members)
     if "connect-authentication" in said:
-        made = f", or else in {cluster.state_dir / 'secrets.yml'}" if cluster.provision else ""
         reason = f"is not the password of user {patroni.superuser} on these servers"
-        return Problem("patroni_superuser_password", None, reason, f"Set the right one in the inventory{made}.")
+        return Problem("patroni_superuser_password", None, reason, f"Set the right one {where_secrets_stand(cluster)}.")
     if said.count("connect-tls") == members or said.count("no encryption") == members:
         reason = f"is not how these servers are reached ({said})"
         fix = "Set disable, require, verify-ca or verify-full, and halab_ca_file for the last two."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from halab.clients.cluster import require_access
+from halab.clients.cluster import require_access, where_secrets_stand
 from halab.clients.haproxy_stats import statistics
 from halab.clients.http import HttpError
 from halab.clients.outcome import OperationFailed
@@ -45,12 +45,14 @@ def require_redis(cluster: Cluster, group: RedisGroup) -> None:
         try:
             _master_by(cluster, group, member)
         except SentinelError as error:
-            problems.append(_redis_problem(str(error), group, member, "redis_sentinel_port", member.sentinel_port))
+            problems.append(
+                _redis_problem(str(error), cluster, group, member, "redis_sentinel_port", member.sentinel_port)
+            )
         server = RedisData(group, cluster.tls, at=(member.host.address, member.port))
         try:
             server.run("PING", within_s=WITHIN_S)
         except OperationFailed as error:
-            problems.append(_redis_problem(str(error), group, member, "redis_port", member.port))
+            problems.append(_redis_problem(str(error), cluster, group, member, "redis_port", member.port))
         finally:
             server.close()
     if problems:
@@ -111,10 +113,11 @@ def _postgresql_problem(said: str, cluster: Cluster) -> Problem:
     return Problem("patroni", None, f"is a cluster without a leader ({said})", "`halab status` shows its members.")
 
 
-def _redis_problem(said: str, group: RedisGroup, member: RedisMember, key: str, port: int) -> Problem:
+def _redis_problem(said: str, cluster: Cluster, group: RedisGroup, member: RedisMember, key: str, port: int) -> Problem:
     if any(word in said for word in _WRONG_PASSWORD):
         reason = f"is not the password of user {group.admin_user} of Redis and Sentinel"
-        return Problem("redis_admin_password", None, reason, "Set the right one, or redis_admin_user.")
+        fix = f"Set the right one {where_secrets_stand(cluster)}, or redis_admin_user."
+        return Problem("redis_admin_password", None, reason, fix)
     if "knows no master called" in said:
         fix = "Set it to the name in Sentinel's configuration."
         return Problem("redis_master_name", group.master_name, f"is unknown to Sentinel of {member.name}", fix)
@@ -125,9 +128,7 @@ def _redis_problem(said: str, group: RedisGroup, member: RedisMember, key: str, 
 def _haproxy_problem(said: str, cluster: Cluster, haproxy: Haproxy) -> Problem:
     if "status 401" in said:
         reason = f"is not the password of user {haproxy.stats_user} of the page of statistics"
-        made = f", or else in {cluster.state_dir / 'secrets.yml'}" if cluster.provision else ""
-        fix = f"Set the right one in the inventory{made}."
-        return Problem("haproxy_stats_password", None, reason, fix)
+        return Problem("haproxy_stats_password", None, reason, f"Set the right one {where_secrets_stand(cluster)}.")
     if any(words in said for words in ("status 404", "status 503", "no statistics")):
         fix = "Set it to the path of HAProxy's `stats uri`."
         return Problem("haproxy_stats_path", haproxy.stats_path, f"is not the page of statistics ({said})", fix)

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -50,10 +51,11 @@ def server(tls: Tls) -> Iterator[tuple[Scripted, int]]:
         def do_GET(self) -> None:
             script.connections += 1
             script.stall.wait(10)
-            self.send_response(script.status)
-            self.send_header("Content-Length", str(len(script.body)))
-            self.end_headers()
-            self.wfile.write(script.body)
+            with suppress(ConnectionError, ssl.SSLError):  # of a client whose patience has ended
+                self.send_response(script.status)
+                self.send_header("Content-Length", str(len(script.body)))
+                self.end_headers()
+                self.wfile.write(script.body)
 
         def log_message(self, *arguments: Any) -> None:
             """Tests need no log."""
