@@ -159,10 +159,11 @@ class Connection:
             execute(begin)
             try:
                 yield execute
+                # Not sent when it is too late for it. What is open then must not be committed by who comes next.
+                self._execute(link, "COMMIT", (), deadline, within_s)
             except BaseException as error:
                 self._roll_back(link, deadline, lost=isinstance(error, OperationFailed) and error.lost)
                 raise
-            self._execute(link, "COMMIT", (), deadline, within_s)
         except OperationFailed as error:
             self._close_if_lost(error)
             raise

@@ -256,6 +256,39 @@ def test_a_commit_without_an_answer_is_unknown(postgres, client):
     assert (error.outcome, error.error_class) == ("info", "deadline")
 
 
+def test_a_transaction_that_is_late_for_its_commit_is_not_committed_by_the_next(client):
+    def act() -> None:
+        with client.transaction(within_s=0.5) as execute:
+            execute("INSERT INTO numbers VALUES (1)")
+            time.sleep(0.6)  # a busy machine, to the client
+
+    error = failure(act)
+    assert (error.outcome, error.error_class) == ("fail", "late")
+    with client.transaction(within_s=5) as execute:
+        execute("INSERT INTO numbers VALUES (2)")
+    assert client.run("SELECT id FROM numbers", within_s=5) == [(2,)]
+
+
+def test_a_commit_that_is_refused_leaves_the_connection_to_the_next(postgres, client):
+    client.run("CREATE TABLE pairs (id int, of int REFERENCES numbers DEFERRABLE INITIALLY DEFERRED)", within_s=5)
+    pid = pid_of(client)
+
+    def act() -> None:
+        with client.transaction(within_s=5) as execute:
+            execute("INSERT INTO pairs VALUES (1, 7)")
+
+    try:
+        error = failure(act)
+        assert (error.outcome, error.error_class) == ("fail", "23503")
+        with client.transaction(within_s=5) as execute:
+            execute("INSERT INTO numbers VALUES (7)")
+            execute("INSERT INTO pairs VALUES (2, 7)")
+        assert client.run("SELECT id FROM pairs", within_s=5) == [(2,)]
+        assert pid_of(client) == pid
+    finally:
+        client.run("DROP TABLE pairs", within_s=5)
+
+
 def test_a_prepared_statement_is_prepared_again_on_the_next_connection(client):
     def insert(number: int) -> list[tuple[int, ...]]:
         statement = "INSERT INTO numbers VALUES ($1) RETURNING id"
