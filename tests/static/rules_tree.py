@@ -31,7 +31,7 @@ PRIVATE = [
         r"\bregistry\.(npmjs|yarnpkg)\.",
         r"\b(deb|security)\.debian\.org",
         r"\b(archive|ports|security)\.ubuntu\.com",
-        r"\bapt\.postgresql\.org",
+        r"\bapt\.postgresql\.org(?!\.asc)",  # with it, the file of its key in Debian's package
         r"\bgalaxy\.ansible\.com",
         r"\b(docker|quay|ghcr)\.io/",
         r"\bproxy\.golang\.org",

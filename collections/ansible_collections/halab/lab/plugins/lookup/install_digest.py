@@ -45,7 +45,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 # What an install step can read: its own tasks, the defaults it takes, and the files it copies.
-PATTERNS = ("tasks/install*.yml", "defaults/main.yml", "vars/*.yml", "files/**/*")
+PATTERNS = ("tasks/install*.yml", "templates/install*", "defaults/main.yml", "vars/*.yml", "files/**/*")
 
 
 class LookupModule(LookupBase):

@@ -69,7 +69,8 @@ class BaseSystem:
         engine.run("rm", "--force", container, check=False)
         install = "DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends"
         script = f"apt-get update && {install} {' '.join(self.packages)}"
-        engine.run("pull", self.from_registry, timeout_s=600)
+        if not engine.image_exists(self.from_registry):  # one that was loaded by hand has no registry
+            engine.run("pull", self.from_registry, timeout_s=600)
         limits = engine.probe(self.from_registry)
         try:
             engine.run(
@@ -89,7 +90,7 @@ class BaseSystem:
             )
         with tempfile.TemporaryDirectory(prefix="halab-image-") as folder:
             archive = Path(folder) / "base.tar"
-            command = ["mmdebstrap", "--quiet", "--variant=apt", f"--include={','.join(self.packages)}"]
+            command = ["mmdebstrap", "--variant=apt", f"--include={','.join(self.packages)}"]
             script = Path(folder) / "prepare"
             script.write_text(PREPARE, encoding="utf-8")
             command += [
@@ -102,10 +103,16 @@ class BaseSystem:
             if done.returncode != 0:
                 raise EngineError(
                     f"image: mmdebstrap could not install {self.suite}"
-                    f"{' from ' + self.mirror if self.mirror else ''}: {done.stderr.strip()[-1500:]}\n"
+                    f"{' from ' + self.mirror if self.mirror else ''}: {_reasons(done.stderr)}\n"
                     "Check that this host reaches its package archive (apt-get update), or set image_mirror."
                 )
             engine.run("import", str(archive), self.tag, timeout_s=300)
+
+
+def _reasons(printed: str) -> str:
+    """Return what went wrong by what mmdebstrap has printed, which holds everything that apt did."""
+    lines = [line for line in printed.splitlines() if line.startswith(("E: ", "W: ", "Err:"))]
+    return ("\n".join(lines) or printed.strip())[-1500:]
 
 
 class Builder:
