@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from tests.static.project import load, roles
 
 MAIN_LINES = 40
@@ -79,6 +80,20 @@ def specs_equal_defaults(root: Path) -> list[str]:
             problems += _entry_point(f"{role.name} ({entry})", spec.get("options") or {}, defaults)
         declared = {option for spec in specs.values() for option in spec.get("options") or {}}
         problems += [f"{role.name}: {name} is in defaults/main.yml only" for name in sorted(defaults.keys() - declared)]
+    return problems
+
+
+def defaults_are_accepted(root: Path) -> list[str]:
+    """What a caller leaves out passes the check that Ansible makes of it, suboptions included."""
+    problems = []
+    for role in roles(root):
+        for entry, spec in (load(role / "meta/argument_specs.yml") or {}).get("argument_specs", {}).items():
+            for option, declared in (spec.get("options") or {}).items():
+                default = declared.get("default")
+                if default is None or "{{" in repr(default):
+                    continue
+                checked = ArgumentSpecValidator({option: declared}).validate({option: default})
+                problems += [f"{role.name} ({entry}): default of {option}: {said}" for said in checked.error_messages]
     return problems
 
 

@@ -11,6 +11,7 @@ from tests.static.project import ROOT, report, roles
 
 RULES = [
     rules_roles.specs_equal_defaults,
+    rules_roles.defaults_are_accepted,
     rules_roles.task_files_are_short,
     rules_roles.roles_do_not_know_the_inventory,
     rules_roles.facts_are_not_injected,
