@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.halab.stack.plugins.module_utils import patroni_api
-from ansible_collections.halab.stack.plugins.module_utils.patroni_api import PatroniError, Status, difference, leader_of
+from ansible_collections.halab.stack.plugins.module_utils.patroni_api import (
+    PatroniError,
+    PatroniSilentError,
+    Status,
+    difference,
+    leader_of,
+)
 from ansible_collections.halab.stack.plugins.module_utils.patroni_dcs import (
     State,
     foreign_reason,
@@ -216,12 +222,15 @@ def test_a_reload_ends_with_the_certificate_that_is_on_the_disk(
 ) -> None:
     (tmp_path / "node.crt").write_text(ssl.DER_cert_to_PEM_cert(b"new") + ssl.DER_cert_to_PEM_cert(b"authority"))
     said: list[str] = []
+    silent = ["Connection reset by peer"]
 
     class Rest:
         def await_loop(self, _endpoints: Sequence[str], *, within_s: float) -> None:
             said.append(f"a loop within {within_s > 0}")
 
         def certificate(self, _endpoint: str) -> bytes:
+            if silent:
+                raise PatroniSilentError(silent.pop())
             return b"old" if said.count("reload") <= stays_old_for else b"new"
 
         def status(self, _endpoint: str) -> Status:
@@ -241,6 +250,7 @@ def test_a_reload_ends_with_the_certificate_that_is_on_the_disk(
     member.__dict__["api"] = Rest()
     assert member.reload()["changed"]
     assert said == ["reload", "a loop within True"] * reloads
+    assert not silent
 
 
 def test_the_keys_of_a_scope() -> None:

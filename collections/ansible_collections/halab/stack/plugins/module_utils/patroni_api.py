@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,10 @@ _PAUSE_S = 0.2
 
 class PatroniError(Exception):
     """Patroni refused, or did not answer in time. The message holds no secret."""
+
+
+class PatroniSilentError(PatroniError):
+    """There was no answer. A member that reloads its files opens its REST API anew and cuts who is in line for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +135,11 @@ class Api:
         return Status(endpoint, answer=answer)
 
     def certificate(self, endpoint: str) -> bytes:
-        """Return the certificate that a member shows (DER). Raises PatroniError."""
+        """Return the certificate that a member shows (DER). Raises PatroniSilentError."""
         try:
             return self.client.certificate(f"{endpoint}/liveness", deadline_s=self.deadline_s)
         except HttpError as error:
-            raise PatroniError(str(error)) from error
+            raise PatroniSilentError(str(error)) from error
 
     def statuses(self, endpoints: Sequence[str]) -> list[Status]:
         """Return what the members say, asked at the same time, in the order of the endpoints."""
@@ -147,19 +152,22 @@ class Api:
             if response.status == 200:
                 return response.json()
         except HttpError as error:
-            raise PatroniError(str(error)) from error
+            raise PatroniSilentError(str(error)) from error
         raise PatroniError(f"GET {endpoint}{path}: status {response.status}: {response.text()[:200]}")
 
     def send(
         self, method: str, endpoint: str, path: str, body: Mapping[str, Any], *, deadline_s: float | None = None
     ) -> str:
-        """Send a change and return the answer's text. Raises PatroniError when it is refused."""
+        """Send a change and return the answer's text.
+
+        Raises PatroniError when it is refused, PatroniSilentError when nothing is answered.
+        """
         try:
             response = self.client.request(
                 endpoint + path, deadline_s=deadline_s or self.deadline_s, method=method, body=body
             )
         except HttpError as error:
-            raise PatroniError(str(error)) from error
+            raise PatroniSilentError(str(error)) from error
         if response.status in (200, 202):
             return response.text()
         hint = "; check the user and password of the REST API" if response.status == 401 else ""
@@ -171,13 +179,17 @@ class Api:
 
     def await_loop(self, endpoints: Sequence[str], *, within_s: float) -> None:
         """Wait until every member has begun a new loop; each is woken. Raises PatroniError when time is up."""
-        before = {status.endpoint: status.last_loop for status in self.statuses(endpoints)}
+        before = {status.endpoint: status.last_loop for status in self.statuses(endpoints) if status.reachable}
+
+        def begun(status: Status) -> bool:
+            return status.reachable and status.last_loop > before.setdefault(status.endpoint, status.last_loop)
 
         def late() -> str:
             for endpoint in endpoints:
-                self.wake(endpoint)
+                with contextlib.suppress(PatroniSilentError):
+                    self.wake(endpoint)
             return ", ".join(
-                status.endpoint for status in self.statuses(endpoints) if status.last_loop <= before[status.endpoint]
+                status.error or status.endpoint for status in self.statuses(endpoints) if not begun(status)
             )
 
         await_none(late, within_s=within_s, what="a new loop of every member")

@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.halab.stack.plugins.module_utils.patroni_api import (
     Api,
     PatroniError,
+    PatroniSilentError,
     Status,
     await_none,
 )
@@ -103,7 +104,21 @@ class Member:
             return False
         with open(self.parameters["cert_file"], encoding="ascii") as stream:
             first = stream.read().partition("-----END CERTIFICATE-----")
-        return self.api.certificate(endpoint) != ssl.PEM_cert_to_DER_cert("".join(first[:2]))
+        return self._shown_certificate(endpoint) != ssl.PEM_cert_to_DER_cert("".join(first[:2]))
+
+    def _shown_certificate(self, endpoint: str) -> bytes:
+        shown = b""
+
+        def missing() -> str:
+            nonlocal shown
+            try:
+                shown = self.api.certificate(endpoint)
+            except PatroniSilentError as error:
+                return str(error)
+            return ""
+
+        await_none(missing, within_s=self._left(), what=f"{endpoint} to show its certificate")
+        return shown
 
     def _start_service(self) -> bool:
         """Start the service as soon as it may be; return whether this member has to initialize the cluster."""
