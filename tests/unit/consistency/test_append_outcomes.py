@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 from tests.unit.consistency.handmade_append import G0, G_SINGLE, READ_BACK, found, judged, tx
@@ -275,11 +276,19 @@ class TestUnusable:
             check(G0, level="serialisable")
 
 
+class Pair(NamedTuple):
+    """A tuple that is more than one."""
+
+    one: int
+    other: int
+
+
 def test_lists_are_as_good_as_tuples() -> None:
     history = [
         Transaction(op=1, process=1, invoke=0, complete=9, outcome=OK, micro=(("append", "x", 1), ("append", "x", 2))),
         Transaction(op=2, process=2, invoke=0, complete=9, outcome=OK, micro=(("r", "x", [1, 2]),)),  # type: ignore[arg-type]
         Transaction(op=3, process=3, invoke=0, complete=9, outcome=OK, micro=(("r", "x", (1, 2)),)),
+        Transaction(op=4, process=4, invoke=0, complete=9, outcome=OK, micro=(("r", "x", Pair(1, 2)),)),
     ]
     assert check(history).status is Status.VALID
 
