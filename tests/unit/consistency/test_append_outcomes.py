@@ -150,6 +150,11 @@ class TestUnread:
         history = (tx(1, "x+1 y+1"), tx(2, "x= y=1"))
         assert found(*history, level="snapshot-isolation") == {"G-single": 1}
 
+    def test_after_its_readers_though_it_was_invoked_after_them(self) -> None:
+        history = (tx(1, "x= y=1", time=(0, 30)), tx(2, "x+1 y+1", time=(5, 20)))
+        assert found(*history) == {"G-single": 1}
+        assert judged(*history).anomalies[0].operations == (2, 1)
+
     def test_several_readers_and_writers_meet_in_a_gate(self) -> None:
         writers = [tx(op, f"x+{op} y+{op}") for op in range(1, 5)]
         readers = [tx(op, "x=") for op in range(11, 15)]

@@ -130,6 +130,19 @@ def test_a_write_that_nobody_looks_for_is_silent_unless_a_refusal_may_tell_of_it
     assert Register().frame([seen, unseen, read, refused]).silent is None
 
 
+def test_what_an_unknown_compare_looks_for_counts_where_somebody_looks_for_what_may_come_of_it() -> None:
+    *writes, first, second, aside = calls(
+        *[(0, 1, "write", value) for value in (1, 2, 7)],
+        (2, 2, "cas", (1, 2), None, INFO),
+        (2, 2, "cas", (2, 3), None, INFO),
+        (2, 2, "cas", (7, 8), None, INFO),
+    )
+    (read,) = calls((3, 4, "read", None, 3))
+    silent = Register().frame([*writes, first, second, aside, read]).silent
+    assert silent is not None
+    assert [silent(write) for write in writes] == [False, False, True]
+
+
 def test_writes_that_nobody_looks_for_may_change_places_where_some_are_unknown() -> None:
     read, seen, *unseen = calls(
         (2, 3, "read", None, 1), (0, 1, "write", 1), (0, 1, "write", 2), (0, 0, "write", 3, None, INFO)
