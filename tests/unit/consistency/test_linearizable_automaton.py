@@ -1,4 +1,4 @@
-"""The steps of a model as the search remembers them: what a later call needs is not lost before its time."""
+"""What a model tells the search, and that what a later call needs is not lost before its time."""
 
 from __future__ import annotations
 
