@@ -85,6 +85,16 @@ CASES: dict[str, tuple[Model, Status, Sequence[Row]]] = {
         INVALID,
         [(0, 1, "write", 1), (2, 3, "cas", (1, 2), True), (4, 5, "read", None, 1)],
     ),
+    "register: two cas to one value": (
+        Register(),
+        VALID,
+        [
+            (0, 1, "cas", (None, 1), True),
+            (2, 3, "write", 2),
+            (4, 5, "cas", (2, 1), True),
+            (6, 7, "read", None, 1),
+        ],
+    ),
     "register: two cas from one value": (
         Register(),
         INVALID,
@@ -155,6 +165,21 @@ CASES: dict[str, tuple[Model, Status, Sequence[Row]]] = {
         VALID,
         [(0, 1, "write", 1), (2, 2, "cas", (1, 2), None, INFO), (3, 4, "read", None, 1), (5, 6, "read", None, 2)],
     ),
+    "register: unknown cas after one another explain a value": (
+        Register(),
+        VALID,
+        [
+            (0, 1, "write", 1),
+            (2, 2, "cas", (1, 2), None, INFO),
+            (2, 2, "cas", (2, 3), None, INFO),
+            (3, 4, "read", None, 3),
+        ],
+    ),
+    "register: a cas is refused whose value nobody ever wrote": (
+        Register(),
+        VALID,
+        [(0, 0, "write", 1, None, INFO), (2, 3, "cas", (4, 5), False)],
+    ),
     "register: an unknown cas needs its value": (
         Register(),
         INVALID,
@@ -188,6 +213,11 @@ CASES: dict[str, tuple[Model, Status, Sequence[Row]]] = {
         Lock(),
         VALID,
         [(0, 0, "acquire", "a", None, INFO), (2, 3, "acquire", "b", False)],
+    ),
+    "lock: what an unknown acquire seems to have been answered says nothing": (
+        Lock(),
+        VALID,
+        [(0, 0, "acquire", "a", False, INFO), (2, 3, "acquire", "b", False)],
     ),
     "lock: an unknown release lets the next one in": (
         Lock(),
@@ -292,6 +322,41 @@ CASES: dict[str, tuple[Model, Status, Sequence[Row]]] = {
         Transactions(0),
         INVALID,
         [(0, 1, "txn", (("=", "x", 0), ("w", "x", 1)), False)],
+    ),
+    "transactions: what an unknown one seems to have been answered says nothing": (
+        Transactions(0),
+        VALID,
+        [
+            (0, 0, "txn", (("=", "x", 0), ("w", "x", 1)), False, INFO),
+            (1, 2, "txn", (("r", "x", None),), (1,)),
+        ],
+    ),
+    "transactions: what an unknown one read is not known": (
+        Transactions(),
+        VALID,
+        [
+            (0, 1, "txn", (("r", "x", None),), (None,)),
+            (2, 3, "txn", (("w", "x", 1),), (None,)),
+            (10, 10, "txn", (("r", "x", None), ("w", "y", 5)), None, INFO),
+            (11, 12, "txn", (("r", "y", None),), (5,)),
+        ],
+    ),
+    "transactions: nobody else needs to have written what one reads of its own": (
+        Transactions(),
+        VALID,
+        [
+            (0, 1, "txn", (("w", "x", 1), ("r", "x", None), ("w", "x", 2)), (None, 1, None)),
+            (0, 0, "txn", (("w", "x", 3),), None, INFO),
+            (2, 3, "txn", (("r", "x", None),), (2,)),
+        ],
+    ),
+    "transactions: an unknown one explains what a compare found": (
+        Transactions(0),
+        VALID,
+        [
+            (0, 0, "txn", (("w", "x", 1),), None, INFO),
+            (1, 2, "txn", (("=", "x", 1), ("w", "x", 2)), (None, None)),
+        ],
     ),
     "transactions: an unknown one explains a value": (
         Transactions(),

@@ -10,6 +10,7 @@ from tests.unit.consistency import handmade_append as made
 from tests.unit.consistency.handmade_append import judged, retold, tx
 
 from halab.consistency.append import LEVELS, POSTGRESQL, Transaction
+from halab.consistency.append.levels import Family
 from halab.consistency.columns import FAIL, INFO
 from halab.verdict import Status
 
@@ -115,6 +116,12 @@ def test_what_may_happen_is_valid_at_every_level(history: Sequence[Transaction])
         finding = judged(*history, *made.READ_BACK, level=level)
         assert finding.status is Status.VALID, (level, finding.words)
         assert not finding.anomalies and finding.judged == len(history) + 2
+
+
+def test_a_level_forbids_the_families_up_to_its_own_the_worst_first() -> None:
+    assert LEVELS["read-uncommitted"].families == (Family.WRITES,)
+    assert LEVELS["snapshot-isolation"].families == (Family.WRITES, Family.READS, Family.APART)
+    assert LEVELS["serializable"].families == tuple(Family)
 
 
 def test_what_postgresql_promises_is_a_level() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halab.consistency.append import cycles, realtime
-from halab.consistency.append.cycles import Links, components, peel, shortest_cycle, shortest_path
+from halab.consistency.append.cycles import Budget, Links, components, peel, shortest_cycle, shortest_path
 from halab.consistency.append.graph import Graph, Kind, View, view
 from halab.consistency.append.levels import Family
 from halab.consistency.append.realtime import Clock, settle
@@ -88,11 +88,30 @@ def test_the_shortest_cycle(edges: list[Edge], effort: int) -> None:
                 assert len(found) == brute_shortest(edges, starts)
 
 
+@pytest.mark.parametrize("starts", [[0, 1, 2, 3, 4, 5], [3, 4, 5, 0, 1, 2]])
+def test_of_two_cycles_the_shorter_one_is_found_wherever_the_search_begins(starts: list[int]) -> None:
+    links = Links.of(6, *columns([(0, 1), (1, 2), (2, 0), (2, 3), (3, 4), (4, 5), (5, 2)]))
+    assert sorted(shortest_cycle(links, starts)) == [0, 1, 2]
+
+
 def test_a_path_may_not_be_longer_than_the_horizon() -> None:
     links = Links.of(4, *columns([(0, 1), (1, 2), (2, 3)]))
     assert shortest_path(links, 0, (3).__eq__, 3) == [0, 1, 2]
     assert shortest_path(links, 0, (3).__eq__, 2) == []
     assert shortest_path(links, 3, (0).__eq__, 9) == []
+
+
+def test_a_path_does_not_lead_in_circles_that_lie_on_its_way() -> None:
+    links = Links.of(4, *columns([(0, 1), (1, 0), (1, 2), (2, 1), (2, 3)]))
+    assert shortest_path(links, 0, (3).__eq__, 4) == [0, 2, 4]
+
+
+def test_a_path_may_not_cost_more_than_the_budget() -> None:
+    links = Links.of(4, *columns([(0, 1), (1, 2), (2, 3)]))
+    enough, too_little = Budget(3), Budget(2)
+    assert shortest_path(links, 0, (3).__eq__, 3, enough) == [0, 1, 2]
+    assert shortest_path(links, 0, (3).__eq__, 3, too_little) == []
+    assert (enough.left, too_little.left) == (1, 0)
 
 
 intervals = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5), st.booleans()), min_size=NODES, max_size=NODES)

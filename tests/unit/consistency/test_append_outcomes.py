@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 from tests.unit.consistency.handmade_append import G0, G_SINGLE, READ_BACK, found, judged, tx
@@ -149,6 +150,11 @@ class TestUnread:
         history = (tx(1, "x+1 y+1"), tx(2, "x= y=1"))
         assert found(*history, level="snapshot-isolation") == {"G-single": 1}
 
+    def test_after_its_readers_though_it_was_invoked_after_them(self) -> None:
+        history = (tx(1, "x= y=1", time=(0, 30)), tx(2, "x+1 y+1", time=(5, 20)))
+        assert found(*history) == {"G-single": 1}
+        assert judged(*history).anomalies[0].operations == (2, 1)
+
     def test_several_readers_and_writers_meet_in_a_gate(self) -> None:
         writers = [tx(op, f"x+{op} y+{op}") for op in range(1, 5)]
         readers = [tx(op, "x=") for op in range(11, 15)]
@@ -275,11 +281,19 @@ class TestUnusable:
             check(G0, level="serialisable")
 
 
+class Pair(NamedTuple):
+    """A tuple that is more than one."""
+
+    one: int
+    other: int
+
+
 def test_lists_are_as_good_as_tuples() -> None:
     history = [
         Transaction(op=1, process=1, invoke=0, complete=9, outcome=OK, micro=(("append", "x", 1), ("append", "x", 2))),
         Transaction(op=2, process=2, invoke=0, complete=9, outcome=OK, micro=(("r", "x", [1, 2]),)),  # type: ignore[arg-type]
         Transaction(op=3, process=3, invoke=0, complete=9, outcome=OK, micro=(("r", "x", (1, 2)),)),
+        Transaction(op=4, process=4, invoke=0, complete=9, outcome=OK, micro=(("r", "x", Pair(1, 2)),)),
     ]
     assert check(history).status is Status.VALID
 

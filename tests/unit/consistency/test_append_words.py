@@ -7,7 +7,7 @@ from tests.unit.consistency import handmade_append as made
 from tests.unit.consistency.handmade_append import judged, retold, tx
 
 from halab.consistency.append import Transaction, check
-from halab.consistency.append.evidence import EXAMPLES
+from halab.consistency.append.evidence import shown
 from halab.consistency.columns import FAIL
 
 CYCLES = {
@@ -173,6 +173,34 @@ def test_the_element_that_was_missed_is_named() -> None:
     assert "read key y as [1], without 2, which T1 appended" in told["G-single"]
 
 
+def test_no_element_of_another_list_is_named_as_missed() -> None:
+    finding = judged(tx(1, "y+5 x+1 z+1"), tx(2, "x= z=1"))
+    assert "read key x as [], without 1, which T1 appended" in finding.words
+
+
+@pytest.mark.parametrize(
+    ("gap", "words"),
+    [
+        (999, "999 ns"),
+        (1_000, "1 us"),
+        (1_000_000, "1 ms"),
+        (1_500_000, "1.5 ms"),
+        (1_000_000_000, "1 s"),
+        (90_000_000_000, "90 s"),
+    ],
+)
+def test_times_are_told_in_the_largest_unit_that_they_fill(gap: int, words: str) -> None:
+    finding = judged(tx(1, "x+1", time=(0, 1)), tx(2, "x=", time=(1 + gap, 2 + gap)))
+    assert f"T2 had completed {words} before T1 was invoked" in finding.words
+
+
+def test_a_cycle_of_a_worse_kind_is_told_rather_than_a_shorter_one() -> None:
+    ring = (tx(1, "x+1 z=1 w+1"), tx(2, "x=1 y+1 w="), tx(3, "y=1 z+1"))
+    for level in ("snapshot-isolation", "serializable"):
+        assert judged(*ring, level=level).details["anomalies"] == {"G1c": 1}
+    assert judged(*ring[:2], tx(3, "z+1"), level="snapshot-isolation").details["anomalies"] == {"G-single": 1}
+
+
 def test_who_was_invoked_as_another_completed_is_not_after_it() -> None:
     history = (
         tx(1, "x+1", time=(0, 10)),
@@ -197,7 +225,7 @@ def test_many_cycles_are_sought_and_some_told() -> None:
     couples = list(zip(keys[::2], keys[1::2], strict=True))
     texts = [text for one, other in couples for text in (f"{one}+1 {other}=1", f"{other}+1 {one}=1")]
     finding = judged(*(tx(op, text) for op, text in enumerate(texts)), level="read-committed")
-    assert finding.details["anomalies"] == {"G1c": 20} and len(finding.anomalies) == EXAMPLES
+    assert finding.details["anomalies"] == {"G1c": 20} and len(finding.anomalies) == 5
     texts = [text for key in keys for text in (f"{key}+1", f"{key}=")]
     finding = judged(*(tx(op, text, time=(op % 2 * 10, op % 2 * 10 + 1)) for op, text in enumerate(texts)))
     assert finding.details["anomalies"] == {"G-single-realtime": 20}
@@ -208,7 +236,7 @@ def test_many_anomalies_are_counted_and_some_told() -> None:
     history += [tx(200 + op, f"{key}=1,9") for op, key in enumerate("abcdefgh")]
     finding = judged(*history)
     assert finding.details["anomalies"] == {"garbage read": 8}
-    assert len(finding.anomalies) == EXAMPLES
+    assert len(finding.anomalies) == 5
     assert finding.words.startswith("Not strict-serializable: 8 anomalies. garbage read: operation 200 read")
 
 
@@ -217,6 +245,11 @@ def test_long_lists_are_shortened() -> None:
     text = ",".join(map(str, range(1, 31)))
     finding = judged(*appends, tx(99, f"x={text},77"))
     assert "operation 99 read [1, 2, ... 26 more ..., 29, 30, 77] from key x" in finding.words
+
+
+def test_no_list_is_shortened_by_less_than_it_is_worth() -> None:
+    assert shown(range(8)) == "[0, 1, 2, 3, 4, 5, 6, 7]"
+    assert shown(range(9)) == "[0, 1, ... 4 more ..., 6, 7, 8]"
 
 
 def test_the_shortest_list_that_shows_it_is_told() -> None:

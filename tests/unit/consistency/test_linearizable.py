@@ -66,6 +66,34 @@ def test_the_words_say_where_an_effect_is_needed_before_its_answer() -> None:
     )
 
 
+REFUSED: dict[str, tuple[Model, Sequence[Row]]] = {
+    "lock": (
+        Lock(),
+        [(0, 1, "acquire", "a", True), (4, 5, "acquire", "b", True), (2, 20, "release", "a", False)],
+    ),
+    "register": (
+        Register(),
+        [(0, 1, "write", 1), (4, 5, "read", None, 2), (2, 20, "cas", (1, 2), False)],
+    ),
+    "transactions": (
+        Transactions(),
+        [
+            (0, 1, "txn", (("w", "x", 1),), (None,)),
+            (4, 5, "txn", (("r", "x", None),), (2,)),
+            (2, 20, "txn", (("=", "x", 1), ("w", "x", 2)), False),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_was_refused_later_cannot_have_happened_before(case: str) -> None:
+    """There is no order by the return of the second call, although one was under way that would have made it good."""
+    model, rows = REFUSED[case]
+    (witness,) = judge(model, *rows).details["witnesses"]
+    assert witness["until"] == 5
+
+
 def test_each_broken_key_is_an_anomaly() -> None:
     stale = [(0, 1, "read", None, 5, OK, key) for key in range(15)]
     finding = judge(Register(), *stale, (0, 1, "read", None, None, OK, "sound"))
@@ -99,11 +127,20 @@ def test_transactions_on_keys_in_common_are_judged_together() -> None:
     assert judge(Transactions(), *writes, *reads[:1]).status is VALID
 
 
+def test_transactions_without_keys_in_common_are_judged_apart() -> None:
+    one, other = (0, 1, "txn", (("w", "x", 1),), (None,)), (0, 1, "txn", (("w", "y", 1),), (None,))
+    both = (0, 1, "txn", (("r", "x", None), ("r", "y", None)), (None, None))
+    assert judge(Transactions(), one, other).details["cases"] == 2
+    assert judge(Transactions(), one, other, both).details["cases"] == 1
+
+
 @pytest.mark.parametrize(
     ("model", "row", "objection"),
     [
         (Register(), (0, 1, "push", 1), "a register has no 'push'"),
         (Register(), (0, 1, "cas", 1, True), "a cas needs (expected, new)"),
+        (Register(), (0, 1, "cas", (1, 2, 3), True), "a cas needs (expected, new)"),
+        (Register(), (0, 1, "cas", "ab", True), "a cas needs (expected, new)"),
         (Lock(), (0, 1, "seize", "a"), "a lock has no 'seize'"),
         (Lock(), (0, 1, "acquire", None, True), "acquire needs its owner"),
         (Queue(), (0, 1, "peek", None), "a queue has no 'peek'"),
@@ -115,7 +152,12 @@ def test_transactions_on_keys_in_common_are_judged_together() -> None:
         (Counter(), (0, 1, "add", "1"), "cannot add '1'"),
         (Transactions(), (0, 1, "read", None), "a transactional store has no 'read'"),
         (Transactions(), (0, 1, "txn", ()), "a txn needs a tuple of parts"),
+        (Transactions(), (0, 1, "txn", 5, (None,)), "a txn needs a tuple of parts"),
         (Transactions(), (0, 1, "txn", (("x", "k", 1),), (None,)), "a part of a txn is"),
+        (Transactions(), (0, 1, "txn", (("w", "k"),), (None,)), "a part of a txn is"),
+        (Transactions(), (0, 1, "txn", ("wk1",), (None,)), "a part of a txn is"),
+        (Transactions(), (0, 1, "txn", (("r", "k", None),), "x"), "a txn of 1 parts returned 'x'"),
+        (Transactions(), (0, 1, "txn", (("w", "k", 1),), None), "a txn of 1 parts returned None"),
         (Transactions(), (0, 1, "txn", (("w", "k", 1), ("=", "k", 1)), (None, None)), "compares come first"),
         (Transactions(), (0, 1, "txn", (("w", "k", 1),), (None, None)), "a txn of 1 parts returned (None, None)"),
     ],
@@ -133,6 +175,8 @@ def test_an_answer_that_never_came_is_of_no_account(outcome: int) -> None:
     reads = (0, 1, "txn", (("r", "k", None),), None, outcome)
     for finding in (
         judge(KeyValue(), (0, 1, "get", None, None, outcome), (0, 1, "put", "a")),
+        judge(Counter(), (0, 1, "read", None, None, outcome), (0, 1, "add", 1)),
+        judge(Register(), (0, 1, "read", None, None, outcome), (0, 1, "write", 1)),
         judge(Transactions(), reads, (0, 1, "txn", (("w", "k", 1),), (None,))),
     ):
         assert finding.status is VALID

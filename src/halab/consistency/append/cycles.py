@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import filterfalse
 from typing import Final
 
 import numpy as np
@@ -73,7 +74,7 @@ def components(source: Integers, target: Integers) -> list[Integers]:
     for _ in range(2):
         inside = np.ones(len(names), dtype=np.bool_)
         inside[peel(Links.of(len(names), source, target))] = False
-        kept = inside[source] & inside[target]
+        kept = inside[source]  # and so the target is: nothing is peeled before what leads to it
         source, target = target[kept], source[kept]  # turned round: the second pass peels the other end
     if not len(source):
         return []
@@ -86,9 +87,7 @@ def _by_finish(links: Links) -> list[int]:
     """Nodes in the order in which a depth-first search leaves them."""
     seen = bytearray(len(links))
     finished: list[int] = []
-    for root in range(len(links)):
-        if seen[root]:
-            continue
+    for root in filterfalse(seen.__getitem__, range(len(links))):  # looked at when its turn comes
         seen[root] = 1
         path = [(root, iter(links.after(root)))]
         while path:
@@ -106,9 +105,7 @@ def _by_finish(links: Links) -> list[int]:
 def _flooded(links: Links, roots: Iterator[int]) -> Iterator[list[int]]:
     """For each root what it reaches and no root before it did."""
     seen = bytearray(len(links))
-    for root in roots:
-        if seen[root]:
-            continue
+    for root in filterfalse(seen.__getitem__, roots):  # looked at when its turn comes
         seen[root] = 1
         members = [root]
         for node in members:  # which grows meanwhile
@@ -150,7 +147,7 @@ def shortest_path(
             for target, row in links.edges(node):
                 if arrived(target):
                     return _way_back(came, start, node, row)
-                if target not in came and target != start:
+                if target not in came:
                     came[target] = (node, row)
                     reached.append(target)
         if budget is not None:
