@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import filterfalse
 from typing import Final
 
 import numpy as np
@@ -87,7 +86,9 @@ def _by_finish(links: Links) -> list[int]:
     """Nodes in the order in which a depth-first search leaves them."""
     seen = bytearray(len(links))
     finished: list[int] = []
-    for root in filterfalse(seen.__getitem__, range(len(links))):  # looked at when its turn comes
+    for root in range(len(links)):
+        if seen[root]:
+            continue
         seen[root] = 1
         path = [(root, iter(links.after(root)))]
         while path:
@@ -105,7 +106,9 @@ def _by_finish(links: Links) -> list[int]:
 def _flooded(links: Links, roots: Iterator[int]) -> Iterator[list[int]]:
     """For each root what it reaches and no root before it did."""
     seen = bytearray(len(links))
-    for root in filterfalse(seen.__getitem__, roots):  # looked at when its turn comes
+    for root in roots:
+        if seen[root]:
+            continue
         seen[root] = 1
         members = [root]
         for node in members:  # which grows meanwhile
