@@ -31,7 +31,7 @@ PRIVATE = [
         r"\bregistry\.(npmjs|yarnpkg)\.",
         r"\b(deb|security)\.debian\.org",
         r"\b(archive|ports|security)\.ubuntu\.com",
-        r"\bapt\.postgresql\.org(?!\.asc)",  # with it, the file of its key in Debian's package
+        r"\bapt\.postgresql\.org(?!\.asc)",  # followed by .asc: the file of its key in a package of Debian
         r"\bgalaxy\.ansible\.com",
         r"\b(docker|quay|ghcr)\.io/",
         r"\bproxy\.golang\.org",

@@ -16,7 +16,7 @@ from typing import Any
 
 from psycopg import OperationalError
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.pq import ConnStatus, DiagnosticField
+from psycopg.pq import ConnStatus, DiagnosticField, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from halab.clients.connecting import connect, first_line
@@ -188,7 +188,7 @@ class Connection:
         try:
             if lost:
                 self.close()
-            else:
+            elif link.transaction_status != TransactionStatus.IDLE:  # which a refused COMMIT leaves behind
                 self._execute(link, "ROLLBACK", (), deadline, 0)
         except OperationFailed:
             self.close()

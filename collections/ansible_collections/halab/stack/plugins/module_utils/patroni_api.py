@@ -152,7 +152,7 @@ class Api:
             if response.status == 200:
                 return response.json()
         except HttpError as error:
-            raise PatroniSilentError(str(error)) from error
+            raise PatroniError(str(error)) from error
         raise PatroniError(f"GET {endpoint}{path}: status {response.status}: {response.text()[:200]}")
 
     def send(
@@ -182,6 +182,7 @@ class Api:
         before = {status.endpoint: status.last_loop for status in self.statuses(endpoints) if status.reachable}
 
         def begun(status: Status) -> bool:
+            # For one that was silent at first, the loop that it tells of first is the one before.
             return status.reachable and status.last_loop > before.setdefault(status.endpoint, status.last_loop)
 
         def late() -> str:
