@@ -1,20 +1,28 @@
 """Whether the primary still has, after everything, each row that a client was told is committed.
 
-After Jepsen's set checker: `lost` was acknowledged and is absent, `recovered` had an unknown outcome and is present,
-`absent` had an unknown outcome and is not, `unexpected` is present though nobody ever attempted it. A row whose write
-was reported as surely failed must not be present either.
+The rows of the basic load are a set that only grows, and the last read of the primary is its one read: what became of
+each row is told by `consistency.fates`, after Jepsen's set checker. Where those that were lost lay when they were
+acknowledged, and what was promoted since, is told by the provenance of the writes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
+
+import numpy as np
 
 from halab.checkers.context import EXAMPLES, NONE, Context, Promise
 from halab.checkers.evidence import WRITES, Ack, lsn_number, words, writable
-from halab.checkers.ranges import Ids
-from halab.history import FinalRead, History
+from halab.checkers.findings import OUTCOMES
+from halab.consistency.columns import NEVER, WRITE, Columns
+from halab.consistency.fates import Fates, fates_of
+from halab.consistency.ranges import LIMIT, Ranges
+from halab.consistency.sightings import Reads
+from halab.history import FinalRead, History, Operation
+from halab.history.records import IdRange
 from halab.verdict import Bound, Comparison, Verdict
 
 PROMISE: Final = Promise(
@@ -25,21 +33,8 @@ PROMISE: Final = Promise(
     words=("at_most", "below"),
     needs_load=True,
 )
-
-
-@dataclass(slots=True)
-class _Fates:
-    """Writes by what was told of them and what was found; `survived` is the greatest LSN that did, by timeline."""
-
-    acknowledged: int = 0
-    lost: list[Ack] = field(default_factory=list)
-    survived: dict[int, int] = field(default_factory=dict)
-    late: int = 0
-    recovered: int = 0
-    absent: int = 0
-    denied: list[int] = field(default_factory=list)
-    attempted: list[int] = field(default_factory=list)
-    odd: int = 0
+FINAL: Final = 0
+"""The number of the final read; nothing is told of it by number."""
 
 
 def check(history: History, context: Context) -> Verdict:
@@ -49,18 +44,21 @@ def check(history: History, context: Context) -> Verdict:
         return PROMISE.unknown(context, _no_final(history))
     if final.ids is None:
         return PROMISE.unknown(context, f"The final read of the primary {final.node} does not list its rows.")
-    found = Ids.of(final.ids)
-    if final.count is not None and final.count != len(found) + found.repeated:
+    writes = [operation for operation in history.operations if operation.invoke.f in WRITES]
+    if odd := sum(not _is_id(write.invoke.value) for write in writes):
+        reason = f"{odd} writes have no integer value"
+        return PROMISE.unknown(context, f"{reason}: there is nothing to compare with the final read of {final.node}.")
+    if not all(_is_id(end) for ends in final.ids for end in ends):
+        return PROMISE.unknown(context, f"The final read of {final.node} lists ids of more than 62 bits.")
+    read = _read(history, final, final.ids)
+    if final.count not in (None, read.found.members):
         return PROMISE.unknown(
             context,
             f"The final read of {final.node} contradicts itself: it counts {final.count} rows and lists "
-            f"{len(found) + found.repeated}.",
+            f"{read.found.members}.",
         )
-    fates = _fates(history, final, found)
-    if fates.odd:
-        reason = f"{fates.odd} writes have no integer value"
-        return PROMISE.unknown(context, f"{reason}: there is nothing to compare with the final read of {final.node}.")
-    return _judge(history, context, final, found, fates)
+    fates = fates_of(_columns(writes), read)
+    return _judge(context, _Account(history=history, final=final, writes=writes, fates=fates))
 
 
 def final_primary(history: History) -> FinalRead | None:
@@ -75,160 +73,180 @@ def _no_final(history: History) -> str:
     return f"There is no final read of a primary, so what survived is not known.{seen}"
 
 
-def _fates(history: History, final: FinalRead, found: Ids) -> _Fates:
-    fates = _Fates()
-    # A read shows what was committed when it began; where nobody said when that was, its end is the best there is.
+def _is_id(value: object) -> bool:
+    return type(value) is int and -LIMIT < value < LIMIT
+
+
+def _columns(writes: Sequence[Operation]) -> Columns:
+    rows = [
+        (
+            write.invoke.op,
+            write.invoke.process,
+            write.invoke.value,
+            write.invoke.t,
+            NEVER if write.complete is None else write.complete.t,
+            OUTCOMES[write.outcome],
+        )
+        for write in writes
+    ]
+    op, process, value, invoke, complete, outcome = np.array(rows, dtype=np.int64).reshape(-1, 6).T
+    same = np.zeros_like(op)
+    return Columns(
+        op=op, process=process, key=same, f=same + WRITE, value=value, invoke=invoke, complete=complete, outcome=outcome
+    )
+
+
+def _read(history: History, final: FinalRead, ids: Sequence[IdRange]) -> Reads:
+    """The final read; it began when the first node was read, or, where nobody said when that was, when it ended."""
     began = history.phase("final-start")
-    read_at = final.t if began is None else min(began, final.t)
-    for operation in history.operations:
-        invoke, complete = operation.invoke, operation.complete
-        if invoke.f not in WRITES:
-            continue
-        value = invoke.value
-        if type(value) is not int:
-            fates.odd += 1
-            continue
-        fates.attempted.append(value)
-        present = value in found
-        if complete is None or complete.type == "info":
-            fates.recovered += present
-            fates.absent += not present
-        elif complete.type == "fail":
-            if present:
-                fates.denied.append(value)
-        else:
-            fates.acknowledged += 1
-            lsn = lsn_number(complete.lsn)
-            if present and lsn is not None and complete.timeline is not None:
-                fates.survived[complete.timeline] = max(lsn, fates.survived.get(complete.timeline, 0))
-            if not present and complete.t <= read_at:
-                fates.lost.append((invoke, complete))
-            fates.late += not present and complete.t > read_at
-    return fates
+    edges = np.array(ids, dtype=np.int64).reshape(-1, 2)
+    return Reads(
+        op=np.array([FINAL]),
+        invoke=np.array([final.t if began is None else min(began, final.t)]),
+        complete=np.array([final.t]),
+        found=Ranges(of=np.zeros(len(edges), dtype=np.int64), first=edges[:, 0], last=edges[:, 1]),
+    )
 
 
-def _judge(history: History, context: Context, final: FinalRead, found: Ids, fates: _Fates) -> Verdict:
-    unexpected = found.without(Ids.of((value, value) for value in fates.attempted))
-    denied = _surely_failed(history, fates.denied)
+def _judge(context: Context, account: _Account) -> Verdict:
+    final, fates = account.final, account.fates
+    numbers, lost = fates.numbers(), account.lost()
     details = {
-        "acknowledged": fates.acknowledged,
-        "lost": len(fates.lost),
-        "recovered": fates.recovered,
-        "absent": fates.absent,
-        "unexpected": len(unexpected),
-        "duplicated": found.repeated,
-        "failed_but_present": len(denied),
-        "rows": len(found),
+        **numbers,
+        "rows": numbers["found"],
         "read_from": final.node,
         "timeline": final.timeline,
         "lost_by": {
             f"{server or 'unknown'} timeline {timeline or 'unknown'}": number
-            for (server, timeline), number in Counter(
-                (complete.server, complete.timeline) for _, complete in fates.lost
-            ).items()
+            for (server, timeline), number in Counter((ack.server, ack.timeline) for _, ack in lost).items()
         },
-        "lost_examples": [_example(history, ack) for ack in fates.lost[:EXAMPLES]],
+        "lost_examples": [account.example(ack) for ack in lost[:EXAMPLES]],
     }
-    lost = len(fates.lost)
-    contradictions = _contradictions(unexpected, found, denied)
-    told = [_lost_words(history, final, fates)] if lost else []
-    if contradictions:
-        return PROMISE.broken(context, lost, " ".join(told + contradictions), details)
-    if not fates.acknowledged:
+    told = [account.losses(lost)] if lost else []
+    if contradictions := _contradictions(fates):
+        return PROMISE.broken(context, len(lost), " ".join(told + contradictions), details)
+    if not numbers["acknowledged"]:
         witness = f"No write was ever acknowledged: there is nothing to compare with the final read of {final.node}."
         return PROMISE.unknown(context, witness, details)
-    if fates.late and not lost:
+    if numbers["late"] and not lost:
         witness = (
-            f"{fates.late} writes were acknowledged after the final read of {final.node} and cannot be judged by it."
+            f"{numbers['late']} writes were acknowledged after the final read of {final.node} and cannot be judged by "
+            "it."
         )
-        return PROMISE.unknown(context, witness, details, measured=lost)
+        return PROMISE.unknown(context, witness, details, measured=0)
     kept = (
-        f"All {fates.acknowledged} acknowledged writes are on {final.node} (timeline {final.timeline}); of those with "
-        f"an unknown outcome {fates.recovered} took effect and {fates.absent} did not."
+        f"All {numbers['acknowledged']} acknowledged writes are on {final.node} (timeline {final.timeline}); of those "
+        f"with an unknown outcome {numbers['recovered']} took effect and {numbers['absent']} did not."
     )
-    return PROMISE.judge(context, lost, " ".join(told) or kept, details)
+    return PROMISE.judge(context, len(lost), " ".join(told) or kept, details)
 
 
-def _surely_failed(history: History, values: list[int]) -> list[int]:
-    """Those of `values` that no other attempt, which may have succeeded, has written too."""
-    if not values:
-        return []
-    suspects = set(values)
-    for operation in history.operations:
-        if operation.invoke.f in WRITES and operation.outcome != "fail" and isinstance(operation.invoke.value, int):
-            suspects.discard(operation.invoke.value)
-    return sorted(suspects)
-
-
-def _contradictions(unexpected: Ids, found: Ids, denied: list[int]) -> list[str]:
+def _contradictions(fates: Fates) -> list[str]:
+    """What no loss explains."""
     told = []
-    if len(unexpected):
+    if fates.unexpected:
         told.append(
-            f"{len(unexpected)} rows are present that no client ever wrote: {_list(unexpected.examples(EXAMPLES))}."
+            f"{fates.unexpected} rows are present that no client ever wrote: {_list(fates.strangers(EXAMPLES))}."
         )
-    if found.repeated:
-        told.append(f"{found.repeated} rows are present more than once.")
-    if denied:
-        told.append(f"{len(denied)} rows are present though their writes surely failed: {_list(denied[:EXAMPLES])}.")
+    if fates.twice.members:
+        told.append(f"{fates.twice.members} rows are present more than once: {_list(fates.twice.smallest(EXAMPLES))}.")
+    for flags, why in ((fates.denied, "their writes surely failed"), (fates.early, "they were written after the read")):
+        values = fates.elements.value[flags].tolist()
+        if values:
+            told.append(f"{len(values)} rows are present though {why}: {_list(values[:EXAMPLES])}.")
     return told
 
 
-def _lost_words(history: History, final: FinalRead, fates: _Fates) -> str:
-    lost = fates.lost
-    first = lost[0][1]
-    ids = _list([_value(ack) for ack in lost[:EXAMPLES]])
-    text = (
-        f"{len(lost)} acknowledged writes are absent from {final.node} (timeline {final.timeline}): {ids}"
-        f"{' and more' if len(lost) > EXAMPLES else ''}. Write {_value(lost[0])} was acknowledged at "
-        f"{words(history, first.t)} by {first.server} on timeline {first.timeline} at LSN {first.lsn}"
-    )
-    promotion = next(
-        (
-            seen
-            for seen in writable(history.observations)
-            if seen.node == final.node and seen.timeline == final.timeline
-        ),
-        None,
-    )
-    if promotion is None or promotion.timeline == first.timeline:
-        return text + "."
-    return (
-        f"{text}; {final.node} was first seen writable on timeline {promotion.timeline} at "
-        f"{words(history, promotion.t_end)}, LSN {promotion.lsn}. {_fork_words(fates)}"
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Account:
+    """What became of the writes, and where they were when they were acknowledged."""
+
+    history: History
+    final: FinalRead
+    writes: Sequence[Operation]
+    fates: Fates
+
+    def lost(self) -> list[Ack]:
+        """Those that were lost, in the order of acknowledgement."""
+        elements = self.fates.elements
+        ops = {elements.acknowledgement(at) for at in np.flatnonzero(self.fates.lost).tolist()}
+        return sorted((ack for ack in self._acknowledged() if ack[0].op in ops), key=_completed)
+
+    def losses(self, lost: Sequence[Ack]) -> str:
+        """Which, where the first of them was acknowledged, and what was promoted since."""
+        final, first = self.final, lost[0][1]
+        ids = _list([_value(ack) for ack in lost[:EXAMPLES]])
+        text = (
+            f"{len(lost)} acknowledged writes are absent from {final.node} (timeline {final.timeline}): {ids}"
+            f"{' and more' if len(lost) > EXAMPLES else ''}. Write {_value(lost[0])} was acknowledged at "
+            f"{words(self.history, first.t)} by {first.server} on timeline {first.timeline} at LSN {first.lsn}"
+        )
+        promotion = next(
+            (
+                seen
+                for seen in writable(self.history.observations)
+                if seen.node == final.node and seen.timeline == final.timeline
+            ),
+            None,
+        )
+        if promotion is None or promotion.timeline == first.timeline:
+            return text + "."
+        return (
+            f"{text}; {final.node} was first seen writable on timeline {promotion.timeline} at "
+            f"{words(self.history, promotion.t_end)}, LSN {promotion.lsn}. {self._fork(lost)}"
+        )
+
+    def example(self, ack: Ack) -> dict[str, Any]:
+        """One lost write, for machines."""
+        complete = ack[1]
+        return {
+            "id": _value(ack),
+            "client": ack[0].client,
+            "acknowledged_s": round(self.history.seconds(complete.t), 6),
+            "server": complete.server,
+            "timeline": complete.timeline,
+            "lsn": complete.lsn,
+        }
+
+    def _fork(self, lost: Sequence[Ack]) -> str:
+        """Where the lost writes lie: what a promotion left behind is beyond the last that survived of its timeline.
+
+        An LSN is read in the statement that inserts, before its commit, so neighbours may be told in another order.
+        """
+        survived = self._survived()
+        beyond = sum(
+            number > survived.get(complete.timeline, 0)
+            for _, complete in lost
+            if complete.timeline is not None and (number := lsn_number(complete.lsn)) is not None
+        )
+        if beyond == len(lost):
+            return "All of them lie beyond what was promoted."
+        return f"{beyond} of them lie beyond what was promoted, {len(lost) - beyond} do not."
+
+    def _survived(self) -> Mapping[int, int]:
+        """The greatest LSN of an acknowledged write that was found, by timeline."""
+        values = self.fates.elements.value
+        missing = set(values[self.fates.lost | self.fates.late].tolist())
+        survived: dict[int, int] = {}
+        for ack in self._acknowledged():
+            timeline, number = ack[1].timeline, lsn_number(ack[1].lsn)
+            if timeline is not None and number is not None and _value(ack) not in missing:
+                survived[timeline] = max(number, survived.get(timeline, 0))
+        return survived
+
+    def _acknowledged(self) -> Iterator[Ack]:
+        for write in self.writes:
+            if write.complete is not None and write.complete.type == "ok":
+                yield write.invoke, write.complete
 
 
-def _fork_words(fates: _Fates) -> str:
-    """Where the lost writes lie: what a promotion left behind is beyond the last that survived of its timeline.
-
-    An LSN is read in the statement that inserts, before its commit, so neighbours may be told in another order.
-    """
-    known = [
-        (complete.timeline, lsn)
-        for _, complete in fates.lost
-        if complete.timeline is not None and (lsn := lsn_number(complete.lsn)) is not None
-    ]
-    beyond = sum(lsn > fates.survived.get(timeline, 0) for timeline, lsn in known)
-    if beyond == len(fates.lost):
-        return "All of them lie beyond what was promoted."
-    return f"{beyond} of them lie beyond what was promoted, {len(fates.lost) - beyond} do not."
-
-
-def _example(history: History, ack: Ack) -> dict[str, Any]:
-    complete = ack[1]
-    return {
-        "id": _value(ack),
-        "client": ack[0].client,
-        "acknowledged_s": round(history.seconds(complete.t), 6),
-        "server": complete.server,
-        "timeline": complete.timeline,
-        "lsn": complete.lsn,
-    }
+def _completed(ack: Ack) -> int:
+    return ack[1].t
 
 
 def _value(ack: Ack) -> int:
     return int(str(ack[0].value))
 
 
-def _list(ids: list[int]) -> str:
+def _list(ids: Sequence[int]) -> str:
     return ", ".join(map(str, ids))

@@ -117,16 +117,13 @@ class _Witness:
         rows = culprits(one=reigns.of(one), two=reigns.of(two), invoke=acks.invoke, complete=acks.complete)
         told = [self._ack(row) for row in rows]
         if len(rows) == len(("before", "between", "after")):
-            holder = self.tell_node(int(acks.node[rows[0]]))
-            words = (
-                f"{told[0]}, then {told[1]}, then {told[2]}; each was complete before the next began, and {holder} was "
-                f"not promoted in between."
-            )
+            order = f"{told[0]}, then {told[1]}, then {told[2]}; each was complete before the next began"
         else:
-            words = (
-                f"{told[0]} before {told[1]} began, and {told[2]} before {told[3]} began; neither node was promoted in "
-                f"between."
-            )
+            order = f"{told[0]} before {told[1]} began, and {told[2]} before {told[3]} began"
+        words = (
+            f"{self.name(one)} and {self.name(two)} were {self.holders} at once: {order}, and a node that regains "
+            f"the role begins a new {self.unit}."
+        )
         both = int(
             min(reigns.last_start[one], reigns.last_start[two]) - max(reigns.first_end[one], reigns.first_end[two])
         )
@@ -142,8 +139,8 @@ class _Witness:
         rows = reigns.of(int(newer[np.argmin(reigns.first_end[newer])]))
         first = rows[np.argmin(acks.complete[rows])]
         words = (
-            f"{self._ack(late)}, which began after {self._ack(first)}: {reigns.late[reign]} acknowledgements of "
-            f"{self.name(reign)} began after a newer {self.unit} had."
+            f"{self.name(reign)} had been superseded: {self._ack(late)} began after {self._ack(first)} was complete; "
+            f"{reigns.late[reign]} such in all."
         )
         return words, self._ops(late, first)
 
@@ -173,7 +170,7 @@ class _Witness:
 
     def _ack(self, row: int) -> str:
         node, term = int(self.reigns.acks.node[row]), self.reigns.acks.term[row]
-        return f"{self.tell(int(self.reigns.acks.op[row]))} of {self.tell_node(node)} on {self.unit} {term}"
+        return f"{self.tell(int(self.reigns.acks.op[row]))} at {self.tell_node(node)} on {self.unit} {term}"
 
     def _ops(self, *rows: int) -> tuple[int, ...]:
         return tuple(int(self.reigns.acks.op[row]) for row in rows)

@@ -90,6 +90,25 @@ def test_rows_that_are_there_twice_are_found() -> None:
     verdict = check(history(TEN, finals([(1, 10), (5, 6)])), CONTEXT)
     assert verdict.status is Status.INVALID
     assert verdict.details["duplicated"] == 2
+    assert "2 rows are present more than once: 5, 6." in verdict.witness
+
+
+def test_a_row_that_was_written_after_the_read_that_found_it_is_a_contradiction() -> None:
+    verdict = check(history(TEN, write(11, 71, 72), finals([(1, 11)])), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert "1 rows are present though they were written after the read: 11" in verdict.witness
+
+
+def test_the_loss_that_is_told_is_of_the_write_that_was_acknowledged_first() -> None:
+    early, late = write(12, 2.0, 2.1, server="pg1"), write(11, 3.0, 3.1, server="pg3")
+    verdict = check(history(TEN, late, early, finals([(1, 10)])), CONTEXT)
+    assert "(timeline 1): 12, 11. Write 12 was acknowledged at +2.100 s by pg1" in verdict.witness
+    assert verdict.details["lost_by"] == {"pg1 timeline 1": 1, "pg3 timeline 1": 1}
+
+
+def test_ids_that_no_column_holds_prove_nothing() -> None:
+    assert check(history(TEN, finals([(1, 10), (2**62, 2**62)])), CONTEXT).status is Status.UNKNOWN
+    assert check(history(TEN, write(2**62, 2, 3), finals([(1, 10)])), CONTEXT).status is Status.UNKNOWN
 
 
 def test_a_huge_range_of_unexpected_rows_is_counted_without_being_listed() -> None:

@@ -62,7 +62,7 @@ def test_an_acknowledgement_of_the_old_primary_is_a_second_writer() -> None:
     seen = history(FAILED_OVER, write(77, 40, 40.1, server="pg1", timeline=1), final("pg1", [], role="primary"))
     verdict = single_writer.check(seen, CONTEXT)
     assert (verdict.name, verdict.status, verdict.measured) == ("single_writer", Status.INVALID, 1)
-    assert "write 77 was acknowledged by pg1 on timeline 1" in verdict.witness
+    assert "pg1 on timeline 1 and pg2 on timeline 2 were primaries at once" in verdict.witness
 
 
 def test_without_acknowledgements_no_writer_is_known() -> None:

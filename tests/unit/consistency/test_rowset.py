@@ -9,17 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.unit.checkers.handmade import CONTEXT, final, history
-from tests.unit.checkers.handmade import write as row
-from tests.unit.checkers.simulate import at
 from tests.unit.consistency.reference_rowset import Add, Fates, Look, columns, fates, linearizable, reads, witnesses
 
-from halab.checkers import lost_writes
-from halab.consistency.columns import FAIL, INFO, NEVER, OK, READ
+from halab.consistency.columns import FAIL, INFO, OK, READ
 from halab.consistency.finding import Finding
 from halab.consistency.ranges import Ranges, of_members
 from halab.consistency.rowset import check
-from halab.consistency.sightings import Reads
 from halab.verdict import Status
 
 TEN = [Add(element, element * 10, element * 10 + 5) for element in range(1, 11)]
@@ -260,35 +255,3 @@ def test_small_histories_agree_with_the_rules_and_never_accuse_a_linearizable_se
             assert not linearizable(adds, looks), (adds, looks, finding)
         statuses.add(finding.status)
     assert statuses == set(Status)
-
-
-def test_verdicts_and_numbers_are_those_of_the_promise_on_lost_writes() -> None:
-    source = random.Random(8)  # noqa: S311  repeatable on purpose
-    words = {OK: "ok", FAIL: "fail", INFO: "info"}
-    seen = set()
-    for _ in range(600):
-        adds, _ = small(source)
-        second = source.randint(4, 20)
-        found = [(first, first + source.randint(0, 2)) for first in range(1, 8) if source.random() < 0.5]
-        records = [
-            row(add.element, add.invoke, add.complete, outcome=words[add.outcome])  # type: ignore[arg-type]
-            for add in adds
-        ]
-        verdict = lost_writes.check(history(*records, final("pg1", found, role="primary", second=second)), CONTEXT)
-        ranges = Ranges(
-            of=np.zeros(len(found), dtype=np.int64),
-            first=np.array([first for first, _ in found], dtype=np.int64),
-            last=np.array([last for _, last in found], dtype=np.int64),
-        )
-        # The promise knows one time of the read, and holds against it what was acknowledged by then.
-        one = Reads(op=np.array([101]), invoke=np.array([at(second) + 1]), complete=np.array([NEVER]), found=ranges)
-        timed = [replace(add, invoke=at(add.invoke), complete=at(add.complete)) for add in adds]
-        finding = check(columns(timed), one)
-        assert finding.status is verdict.status, (adds, found, finding.words, verdict.witness)
-        seen.add(finding.status)
-        if verdict.details:
-            for name in ("acknowledged", "lost", "recovered", "absent", "unexpected", "failed_but_present"):
-                if len({add.element for add in adds}) == len(adds):
-                    assert finding.details[name] == verdict.details[name], name
-            assert (finding.details["duplicated"] > 0) is (verdict.details["duplicated"] > 0)
-    assert seen == set(Status)
