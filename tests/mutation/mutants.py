@@ -61,9 +61,14 @@ _EMPTY: Final = {"int": "0", "list": "[]", "dict": "{}", "Sequence": "()", "Mapp
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`code` is the module with `what` changed in `line`, whose source is `text`; (#2) is the second place there."""
+    """`code` is the module with `what` changed in `line`, whose source is `text`.
+
+    `function` is the innermost that the line is part of, empty outside of all. A mutant is known by function, text and
+    what: (#2) is the second place there of which all are the same.
+    """
 
     line: int
+    function: str
     text: str
     what: str
     code: CodeType
@@ -74,33 +79,45 @@ def mutants(path: Path) -> Iterator[Mutant]:
     source = path.read_text(encoding="utf-8")
     tree = ast.parse(source)
     lines = source.splitlines()
-    seen: Counter[tuple[int, str]] = Counter()
-    for place in sorted(_places(tree, returns=""), key=lambda place: (place.node.lineno, place.node.col_offset)):
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for place in sorted(_places(tree, _NO_FUNCTION), key=lambda place: (place.node.lineno, place.node.col_offset)):
         for other in _changes(place):
             place.put(ast.fix_missing_locations(ast.copy_location(other, place.node)))
             code = compile(tree, str(path), "exec")
             place.put(place.node)
-            line, what = place.node.lineno, f"{_shown(place.node)} -> {_shown(other)}"
-            seen[line, what] += 1
-            again = f" (#{seen[line, what]})" if seen[line, what] > 1 else ""
-            yield Mutant(line, lines[line - 1].strip(), what + again, code)
+            function, text = place.function.name, lines[place.node.lineno - 1].strip()
+            what = f"{_shown(place.node)} -> {_shown(other)}"
+            seen[function, text, what] += 1
+            again = f" (#{number})" if (number := seen[function, text, what]) > 1 else ""
+            yield Mutant(place.node.lineno, function, text, what + again, code)
 
 
 Node = ast.expr | ast.stmt
 
 
 @dataclass(frozen=True, slots=True)
+class _Function:
+    """Its name, and what it says that it returns."""
+
+    name: str
+    returns: str
+
+
+_NO_FUNCTION: Final = _Function("", "")
+
+
+@dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a node stands: how to put another there, the field that holds it, and what its function returns."""
+    """Where a node stands: how to put another there, the field that holds it, and its function."""
 
     node: Node
     field: str
     parent: ast.AST
     put: Callable[[ast.AST], None]
-    returns: str
+    function: _Function
 
 
-def _places(parent: ast.AST, *, returns: str) -> Iterator[_Place]:
+def _places(parent: ast.AST, function: _Function) -> Iterator[_Place]:
     """Everything below `parent` that may be changed."""
     for field, value in ast.iter_fields(parent):
         if field in ("annotation", "decorator_list", "bases", "type_params") or field == "returns":
@@ -109,9 +126,9 @@ def _places(parent: ast.AST, *, returns: str) -> Iterator[_Place]:
             if not isinstance(child, ast.AST) or _left_alone(child):
                 continue
             if isinstance(child, ast.expr | ast.stmt):
-                yield _Place(child, field, parent, _putter(parent, field, at), returns)
-            inner = _returned(child) if isinstance(child, ast.FunctionDef) else returns
-            yield from _places(child, returns=inner)
+                yield _Place(child, field, parent, _putter(parent, field, at), function)
+            inner = _function(child) if isinstance(child, ast.FunctionDef) else function
+            yield from _places(child, inner)
 
 
 def _putter(parent: ast.AST, field: str, at: int | None) -> Callable[[ast.AST], None]:
@@ -135,8 +152,8 @@ def _left_alone(node: ast.AST) -> bool:
     return words or isinstance(node, ast.JoinedStr | ast.Import | ast.ImportFrom)
 
 
-def _returned(function: ast.FunctionDef) -> str:
-    return ast.unparse(function.returns) if function.returns else ""
+def _function(node: ast.FunctionDef) -> _Function:
+    return _Function(node.name, ast.unparse(node.returns) if node.returns else "")
 
 
 def _changes(place: _Place) -> Iterator[ast.AST]:
@@ -162,7 +179,7 @@ def _changes(place: _Place) -> Iterator[ast.AST]:
         case ast.Expr() | ast.AugAssign() | ast.Continue() | ast.Break():
             yield ast.Pass()
         case ast.Return():
-            yield from _returns(node, place.returns)
+            yield from _returns(node, place.function.returns)
 
 
 def _negated(node: Node) -> Iterator[ast.AST]:

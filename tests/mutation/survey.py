@@ -39,15 +39,19 @@ def survey(
     if limit is not None and limit < len(candidates):
         candidates = random.Random(seed).sample(candidates, limit)  # noqa: S311  a sample, not a secret
     limit_s = LEAST_S + PATIENCE * duration(root, target)
-    mine = {(each.line, each.what): each for each in listed if each.module == target.module}
+    mine = {(each.function, each.line, each.what): each for each in listed if each.module == target.module}
     unnoticed = list(survivors(root, target, candidates, limit_s=limit_s, jobs=jobs))
-    excused = [place for mutant in unnoticed if (place := (mutant.text, mutant.what)) in mine]
+    excused = [place for mutant in unnoticed if (place := _place(mutant)) in mine]
     return Survey(
         tried=len(candidates),
         excused=len(excused),
-        survivors=tuple(mutant for mutant in unnoticed if (mutant.text, mutant.what) not in mine),
+        survivors=tuple(mutant for mutant in unnoticed if _place(mutant) not in mine),
         unneeded=tuple(each for place, each in mine.items() if place not in excused) if limit is None else (),
     )
+
+
+def _place(mutant: Mutant) -> tuple[str, str, str]:
+    return mutant.function, mutant.text, mutant.what
 
 
 def duration(root: Path, target: Target) -> float:

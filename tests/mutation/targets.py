@@ -20,9 +20,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Equivalent:
-    """A change of a line of `module`, known by its text, that makes no difference, and why."""
+    """A change of a line of `module`, known by its text and its innermost function, that makes no difference, and why.
+
+    `function` is empty for a line outside of all functions.
+    """
 
     module: str
+    function: str
     line: str
     what: str
     reason: str

@@ -34,7 +34,7 @@ JUDGE = Target("append", "append.judge", ("test_append",))
 def changed(source: Path, old: str, new: str) -> Mutant:
     text = source.read_text(encoding="utf-8")
     assert text.count(old) == 1
-    return Mutant(1, old, f"{old} -> {new}", compile(text.replace(old, new), str(source), "exec"))
+    return Mutant(1, "", old, f"{old} -> {new}", compile(text.replace(old, new), str(source), "exec"))
 
 
 def test_a_deciding_line_is_broken_in_all_its_ways(tmp_path: Path) -> None:
@@ -94,14 +94,25 @@ def needed_and_equivalent() -> None:
     assert [(file.read_bytes(), file.stat().st_mtime_ns) for file in files] == before
 
 
+def test_a_mutant_is_known_by_its_function_its_line_and_the_change(tmp_path: Path) -> None:
+    path = tmp_path / "sample.py"
+    path.write_text("def one():\n    f()\n    f()\n\ndef other():\n    f()\n", encoding="utf-8")
+    assert [(mutant.function, mutant.text, mutant.what) for mutant in mutants(path)] == [
+        ("one", "f()", "f() -> pass"),
+        ("one", "f()", "f() -> pass (#2)"),
+        ("other", "f()", "f() -> pass"),
+    ]
+
+
 def test_the_data_files_name_what_there_is() -> None:
+    known = set()
     for target in targets():
-        assert source_of(ROOT, target.module).is_file()
         assert all((ROOT / TESTS / f"{name}.py").is_file() for name in target.tests)
-    modules = {target.module: source_of(ROOT, target.module).read_text(encoding="utf-8") for target in targets()}
+        known |= {
+            (target.module, each.function, each.text, each.what) for each in mutants(source_of(ROOT, target.module))
+        }
     for entry in equivalents():
-        lines = [line.strip() for line in modules[entry.module].splitlines()]
-        assert entry.line in lines, f"no line of {entry.module} reads {entry.line}"
+        assert (entry.module, entry.function, entry.line, entry.what) in known
         assert entry.reason
 
 
