@@ -18,7 +18,7 @@ from halab.consistency.linear.conflict import queue_conflict
 from halab.consistency.linear.pruning import settle
 from halab.consistency.linear.witness import search_for
 from halab.consistency.linearizable import check
-from halab.consistency.models import Counter, KeyValue, Queue, Register, Transactions
+from halab.consistency.models import Queue, Register
 from halab.verdict import Status
 
 
@@ -156,38 +156,6 @@ def test_what_is_free_may_have_left_it() -> None:
     assert settle(Case(keys=("k",), calls=[read], free=(write,)), Register()).conflict == ()
     (other,) = calls((2, 3, "write", 6))
     assert settle(Case(keys=("k",), calls=[read], free=(other,)), Register()).conflict == (read,)
-
-
-def test_what_nobody_met_is_left_out() -> None:
-    read, met, other = calls((0, 0, "read", None, 5), (2, 3, "write", 5), (2, 3, "write", 6))
-    assert settle(Case(keys=("k",), calls=[read], free=(met, other)), Register()).free == (met,)
-    for f in ("append", "put"):
-        read, met, other = calls((0, 0, "get", None, "a"), (2, 3, "put", "a"), (2, 3, f, "z"))
-        assert settle(Case(keys=("k",), calls=[read], free=(met, other)), KeyValue()).free == (met,)
-
-
-def test_what_was_refused_leaves_nothing() -> None:
-    """So that it is the unknown write that was read, and over by then."""
-    told = calls((0, 0, "write", 5, None, INFO), (1, 2, "cas", (4, 5), False), (3, 4, "read", None, 5))
-    assert settle(Case(keys=("k",), calls=told), Register()).completes == {1: 4}
-    write, compare = (("w", "x", 5),), (("=", "x", 4), ("w", "x", 5))
-    read = (3, 4, "txn", (("r", "x", None),), (5,))
-    told = calls((0, 0, "txn", write, None, INFO), (1, 2, "txn", compare, False), read)
-    assert settle(Case(keys=("x",), calls=told), Transactions()).completes == {1: 4}
-
-
-def test_an_unknown_add_of_which_no_answer_can_tell_is_left_out() -> None:
-    unheard, add = calls((0, 0, "add", 1, None, INFO), (1, 9, "add", 2))
-    assert settle(Case(keys=("k",), calls=[unheard, add]), Counter()).calls == [add]
-    unheard, add = calls((0, 0, "add", 1, None, INFO), (1, 9, "add", 2, 3))
-    assert settle(Case(keys=("k",), calls=[unheard, add]), Counter()).calls == [unheard, add]
-    read, seen, unheard = calls((0, 10, "read", None, 0), (5, 5, "add", 1, 1, INFO), (20, 20, "add", 1, 1, INFO))
-    assert settle(Case(keys=("k",), calls=[read, seen, unheard]), Counter()).calls == [read, seen]
-
-
-def test_what_a_call_that_returned_in_time_may_have_met_stays() -> None:
-    read, *unheard = calls((0, 2, "read", None, 5), *[(2, 2, "write", value, None, INFO) for value in (5, 5, 6)])
-    assert settle(Case(keys=("k",), calls=[read, *unheard]), Register()).calls == [read, *unheard[:2]]
 
 
 def test_an_element_taken_twice_is_found_in_a_long_history_with_unknown_calls_and_named_with_both() -> None:

@@ -90,10 +90,10 @@ def _overtaken(stays: list[Stay]) -> Iterator[tuple[Call, ...]]:
 
 def _overlooked(stays: list[Stay], empty: list[Call]) -> Iterator[tuple[Call, ...]]:
     """Dequeues that found nothing although there surely was one element after the other all the time."""
-    sure = sorted((stay for stay in stays if stay.enqueue.complete < stay.dequeue.invoke), key=_came_by)
-    since = [*map(_came_by, sure)]
+    stays = sorted(stays, key=_came_by)
+    since = [*map(_came_by, stays)]
     # By how many of those that came first, the one of them that stayed longest.
-    longest = [*accumulate(sure, _last_to_leave)]
+    longest = [*accumulate(stays, _last_to_leave)]
     for call in empty:
         now, chain = call.invoke, [call]
         while now <= call.complete:

@@ -1,0 +1,98 @@
+"""The search for an order: it can be interrupted, keeps its limits, and does not try more than it has to."""
+
+from __future__ import annotations
+
+from itertools import count
+from random import Random
+
+import pytest
+from tests.unit.consistency.reference_linearizable import linearizable
+from tests.unit.consistency.test_linearizable_reference import OBJECTS, explains, history
+from tests.unit.consistency.test_linearizable_simulated import HARD, SIMULATED
+
+from halab.consistency.columns import OK
+from halab.consistency.linear import search as module
+from halab.consistency.linear.case import partition
+from halab.consistency.linear.search import Search
+from halab.consistency.linear.witness import search_for
+from halab.consistency.linearizable import check
+from halab.consistency.simulation.calls import Load
+from halab.consistency.simulation.objects import simulate
+from halab.verdict import Status
+
+FOREVER = float("inf")
+EXPANDED = {
+    "register": 1_062,
+    "register of few values": 1_441,
+    "register without compare-and-set": 4_255,
+    "lock": 148,
+    "counter": 4_754,
+    "queue": 1_268,
+    "queue of few values": 1_049,
+    "queue that fills": 1_685,
+    "text": 19_356,
+    "text of few values": 45_482,
+    "store": 5_674,
+    "store of few values": 5_414,
+}
+"""Configurations for twelve histories of each object. More means that a reduction or the order of trying got worse."""
+
+
+def hard() -> Search:
+    """A search that takes some thousand configurations."""
+    make, known_as = SIMULATED["text of few values"]
+    calls = simulate(Load(operations=200, clients=6, unknown=0.05, seed=4), make)
+    (case,) = partition(calls, OBJECTS[known_as].model)
+    return search_for(case, OBJECTS[known_as].model)
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_no_more_is_tried_than_it_took_before(name: str) -> None:
+    make, known_as = SIMULATED[name]
+    unknown, operations = HARD.get(name, (0.05, 200))
+    expanded = 0
+    for seed in range(12):
+        calls = simulate(Load(operations=min(200, operations), clients=6, unknown=unknown, seed=seed), make)
+        finding = check(calls, model=OBJECTS[known_as].model)
+        assert finding.status is Status.VALID
+        expanded += finding.details["configurations"]
+    assert expanded <= EXPANDED[name]
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_an_interrupted_search_goes_on_where_it_stopped(name: str) -> None:
+    thing = OBJECTS[name]
+    for seed in range(150):
+        calls = history(thing, Random(seed))  # noqa: S311  histories
+        if not any(call.outcome == OK for call in calls):
+            continue
+        searches = [search_for(case, thing.model) for case in partition(calls, thing.model)]
+        found = [in_small_steps(search) for search in searches]
+        assert all(found) is linearizable(calls, thing.apply, thing.start), calls
+        if len(searches) == 1 and found == [True]:
+            assert explains(searches[0].order(), thing.apply, thing.start)
+
+
+def in_small_steps(search: Search) -> bool:
+    for _ in range(10_000):
+        found = search.run(configurations=1, deadline=FOREVER)
+        if found is not None:
+            return found
+    raise AssertionError("still not decided")
+
+
+def test_a_search_stops_after_as_many_configurations_as_it_may_expand() -> None:
+    search = hard()
+    for expanded in (1, 2, 3):
+        assert search.run(configurations=1, deadline=FOREVER) is None
+        assert search.configurations == expanded
+    assert search.run(configurations=1_000, deadline=FOREVER) is None
+    assert 1_003 <= search.configurations < 1_003 + 256
+
+
+def test_a_search_looks_at_the_clock_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = count()
+    monkeypatch.setattr(module, "monotonic", lambda: next(clock))
+    search = hard()
+    assert search.run(configurations=10**6, deadline=3) is None
+    assert 3 * 256 <= search.configurations <= 4 * 256
