@@ -241,6 +241,28 @@ CASES: dict[str, tuple[Model, Status, Sequence[Row]]] = {
     ),
     "queue: empty although it is not": (Queue(), INVALID, [(0, 1, "enqueue", 1), (2, 3, "dequeue", None, None)]),
     "queue: an element from nowhere": (Queue(), INVALID, [(0, 1, "dequeue", None, 1)]),
+    "queue: an element that came twice is taken for the answer of another": (
+        Queue(),
+        VALID,
+        [
+            (0, 1, "enqueue", 1),
+            (2, 3, "enqueue", 2),
+            (4, 5, "enqueue", 1),
+            (6, 12, "dequeue", None, 1),
+            (7, 8, "dequeue", None, 2),
+            (9, 9, "dequeue", None, None, INFO),
+        ],
+    ),
+    "queue: an enqueue that answers something may still come later": (
+        Queue(),
+        VALID,
+        [
+            (0, 10, "enqueue", 1, "done"),
+            (1, 2, "enqueue", 2, "done"),
+            (3, 4, "dequeue", None, 2),
+            (11, 12, "dequeue", None, 1),
+        ],
+    ),
     "queue: an unknown dequeue took the first": (
         Queue(),
         VALID,

@@ -176,35 +176,3 @@ def test_an_element_taken_twice_is_found_in_a_long_history_with_unknown_calls_an
     assert witness["exact"]
     assert witness["ordered"] > 2_900
     assert "(enqueue 1000)" in finding.words
-
-
-@pytest.mark.parametrize("free", [True, False])
-def test_a_free_unknown_dequeue_takes_as_many_elements_as_are_in_the_way(free: bool) -> None:
-    unheard, *told = calls(
-        (0, 0, "dequeue", None, None, INFO),
-        (0, 1, "enqueue", 1),
-        (2, 3, "enqueue", 2),
-        (4, 5, "enqueue", 3),
-        (6, 7, "dequeue", None, 3),
-    )
-    case = Case(keys=("k",), calls=told, free=(unheard,)) if free else Case(keys=("k",), calls=[unheard, *told])
-    assert search_for(case, Queue()).run(configurations=1_000, deadline=float("inf")) is free
-
-
-def test_a_free_call_happens_more_than_once_just_before_it_returns() -> None:
-    write, *told = calls(
-        (0, 20, "write", 5),
-        (10, 11, "read", None, 9),
-        (12, 30, "cas", (5, 6), True),
-        (12, 31, "cas", (5, 7), True),
-        (40, 41, "read", None, 7),
-    )
-    case = Case(keys=("k",), calls=told, free=(write,))
-    assert search_for(case, Register(9)).run(configurations=1_000, deadline=float("inf"))
-
-
-def test_a_free_write_of_the_value_that_is_there_hides_another_write() -> None:
-    """It happens for the first read, and once more right after the write of 1, which nobody saw."""
-    write, *told = calls((5, 9, "write", 0), (1, 6, "read", None, 0), (8, 11, "write", 1), (12, 14, "read", None, 0))
-    case = Case(keys=("k",), calls=told, free=(write,))
-    assert search_for(case, Register()).run(configurations=1_000, deadline=float("inf"))

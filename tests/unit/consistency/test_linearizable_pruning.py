@@ -7,7 +7,7 @@ from tests.unit.consistency.test_linearizable import calls
 from halab.consistency.columns import INFO
 from halab.consistency.linear.case import Case
 from halab.consistency.linear.pruning import settle
-from halab.consistency.models import Counter, KeyValue, Register, Transactions
+from halab.consistency.models import Counter, KeyValue, Queue, Register, Transactions
 
 
 def test_an_observed_call_is_over_when_the_first_call_that_met_it_is() -> None:
@@ -37,6 +37,14 @@ def test_what_was_refused_leaves_nothing() -> None:
     read = (3, 4, "txn", (("r", "x", None),), (5,))
     told = calls((0, 0, "txn", write, None, INFO), (1, 2, "txn", compare, False), read)
     assert settle(Case(keys=("x",), calls=told), Transactions()).completes == {1: 4}
+
+
+def test_an_unknown_dequeue_with_nothing_to_take_is_left_out() -> None:
+    rows = [(0, 1, "enqueue", 1), (2, 2, "dequeue", None, None, INFO), (4, 5, "dequeue", None, 1)]
+    came, unheard, left = calls(*rows)
+    assert settle(Case(keys=("k",), calls=[came, unheard, left]), Queue()).calls == [came, left]
+    spare, *told = calls((0, 3, "enqueue", 2), *rows)
+    assert settle(Case(keys=("k",), calls=[spare, *told]), Queue()).calls == [spare, *told]
 
 
 def test_an_unknown_add_of_which_no_answer_can_tell_is_left_out() -> None:

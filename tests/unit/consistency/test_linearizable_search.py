@@ -6,16 +6,18 @@ from itertools import count
 from random import Random
 
 import pytest
+from tests.unit.consistency.handmade_linearizable import calls
 from tests.unit.consistency.reference_linearizable import linearizable
 from tests.unit.consistency.test_linearizable_reference import OBJECTS, explains, history
 from tests.unit.consistency.test_linearizable_simulated import HARD, SIMULATED
 
-from halab.consistency.columns import OK
+from halab.consistency.columns import INFO, OK
 from halab.consistency.linear import search as module
-from halab.consistency.linear.case import partition
+from halab.consistency.linear.case import Case, partition
 from halab.consistency.linear.search import Search
 from halab.consistency.linear.witness import search_for
 from halab.consistency.linearizable import check
+from halab.consistency.models import Queue, Register
 from halab.consistency.simulation.calls import Load
 from halab.consistency.simulation.objects import simulate
 from halab.verdict import Status
@@ -41,8 +43,8 @@ EXPANDED = {
 def hard() -> Search:
     """A search that takes some thousand configurations."""
     make, known_as = SIMULATED["text of few values"]
-    calls = simulate(Load(operations=200, clients=6, unknown=0.05, seed=4), make)
-    (case,) = partition(calls, OBJECTS[known_as].model)
+    told = simulate(Load(operations=200, clients=6, unknown=0.05, seed=4), make)
+    (case,) = partition(told, OBJECTS[known_as].model)
     return search_for(case, OBJECTS[known_as].model)
 
 
@@ -52,8 +54,8 @@ def test_no_more_is_tried_than_it_took_before(name: str) -> None:
     unknown, operations = HARD.get(name, (0.05, 200))
     expanded = 0
     for seed in range(12):
-        calls = simulate(Load(operations=min(200, operations), clients=6, unknown=unknown, seed=seed), make)
-        finding = check(calls, model=OBJECTS[known_as].model)
+        told = simulate(Load(operations=min(200, operations), clients=6, unknown=unknown, seed=seed), make)
+        finding = check(told, model=OBJECTS[known_as].model)
         assert finding.status is Status.VALID
         expanded += finding.details["configurations"]
     assert expanded <= EXPANDED[name]
@@ -63,12 +65,12 @@ def test_no_more_is_tried_than_it_took_before(name: str) -> None:
 def test_an_interrupted_search_goes_on_where_it_stopped(name: str) -> None:
     thing = OBJECTS[name]
     for seed in range(150):
-        calls = history(thing, Random(seed))  # noqa: S311  histories
-        if not any(call.outcome == OK for call in calls):
+        told = history(thing, Random(seed))  # noqa: S311  histories
+        if not any(call.outcome == OK for call in told):
             continue
-        searches = [search_for(case, thing.model) for case in partition(calls, thing.model)]
+        searches = [search_for(case, thing.model) for case in partition(told, thing.model)]
         found = [in_small_steps(search) for search in searches]
-        assert all(found) is linearizable(calls, thing.apply, thing.start), calls
+        assert all(found) is linearizable(told, thing.apply, thing.start), told
         if len(searches) == 1 and found == [True]:
             assert explains(searches[0].order(), thing.apply, thing.start)
 
@@ -96,3 +98,44 @@ def test_a_search_looks_at_the_clock_now_and_then(monkeypatch: pytest.MonkeyPatc
     search = hard()
     assert search.run(configurations=10**6, deadline=3) is None
     assert 3 * 256 <= search.configurations <= 4 * 256
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_a_free_unknown_dequeue_takes_as_many_elements_as_are_in_the_way(free: bool) -> None:
+    unheard, *told = calls(
+        (0, 0, "dequeue", None, None, INFO),
+        (0, 1, "enqueue", 0),
+        (2, 3, "enqueue", 1),
+        (4, 5, "enqueue", 2),
+        (6, 7, "enqueue", 3),
+        (8, 9, "dequeue", None, 0),
+        (10, 11, "dequeue", None, 3),
+    )
+    case = Case(keys=("k",), calls=told, free=(unheard,)) if free else Case(keys=("k",), calls=[unheard, *told])
+    assert search_for(case, Queue()).run(configurations=1_000, deadline=FOREVER) is free
+
+
+def test_a_free_call_happens_more_than_once_just_before_it_returns() -> None:
+    write, *told = calls(
+        (0, 20, "write", 5),
+        (10, 11, "read", None, 9),
+        (12, 30, "cas", (5, 6), True),
+        (12, 31, "cas", (5, 7), True),
+        (40, 41, "read", None, 7),
+    )
+    case = Case(keys=("k",), calls=told, free=(write,))
+    assert search_for(case, Register(9)).run(configurations=1_000, deadline=FOREVER)
+
+
+def test_a_free_write_of_the_value_that_is_there_hides_another_write() -> None:
+    """It happens for the first read, and once more right after the write of 1, which nobody saw."""
+    write, *told = calls((5, 9, "write", 0), (1, 6, "read", None, 0), (8, 11, "write", 1), (12, 14, "read", None, 0))
+    case = Case(keys=("k",), calls=told, free=(write,))
+    assert search_for(case, Register()).run(configurations=1_000, deadline=FOREVER)
+
+
+def test_a_free_dequeue_takes_its_element_whenever_it_is_in_the_way() -> None:
+    free, *told = calls(
+        (10, 20, "dequeue", None, 1), (0, 1, "enqueue", 1), (2, 3, "enqueue", 2), (4, 5, "dequeue", None, 2)
+    )
+    assert search_for(Case(keys=("k",), calls=told, free=(free,)), Queue()).run(configurations=1_000, deadline=FOREVER)
