@@ -258,9 +258,9 @@ CASES: dict[str, tuple[Model, Status, Sequence[Row]]] = {
         VALID,
         [
             (0, 10, "enqueue", 1, "done"),
-            (1, 2, "enqueue", 2, "done"),
-            (3, 4, "dequeue", None, 2),
-            (11, 12, "dequeue", None, 1),
+            (1, 12, "enqueue", 2, "done"),
+            (13, 14, "dequeue", None, 2),
+            (15, 16, "dequeue", None, 1),
         ],
     ),
     "queue: an unknown dequeue took the first": (

@@ -139,3 +139,16 @@ def test_a_free_dequeue_takes_its_element_whenever_it_is_in_the_way() -> None:
         (10, 20, "dequeue", None, 1), (0, 1, "enqueue", 1), (2, 3, "enqueue", 2), (4, 5, "dequeue", None, 2)
     )
     assert search_for(Case(keys=("k",), calls=told, free=(free,)), Queue()).run(configurations=1_000, deadline=FOREVER)
+
+
+def test_a_dequeue_waits_where_a_free_one_has_to_take_the_first_of_equal_elements() -> None:
+    free, *told = calls(
+        (4, 10, "dequeue", None, 1),
+        (0, 1, "enqueue", 1),
+        (2, 3, "enqueue", 2),
+        (4, 5, "enqueue", 1),
+        (4, 30, "dequeue", None, 1),
+        (12, 13, "dequeue", None, 2),
+        (40, 41, "dequeue", None, None),
+    )
+    assert search_for(Case(keys=("k",), calls=told, free=(free,)), Queue()).run(configurations=1_000, deadline=FOREVER)

@@ -1,0 +1,100 @@
+"""How a witness is put in words, and how much is done for it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.consistency.handmade_linearizable import Row, calls, judge
+
+from halab.consistency.columns import INFO
+from halab.consistency.linear import witness
+from halab.consistency.linear.case import Case
+from halab.consistency.linear.witness import Effort
+from halab.consistency.models import Register, Transactions
+from halab.verdict import Status
+
+FOREVER = float("inf")
+
+
+def writes_and_a_lie(number: int) -> list[Row]:
+    """So many calls, of which the last reads the first write."""
+    rows: list[Row] = [(2 * at, 2 * at + 1, "write", at) for at in range(number - 1)]
+    return [*rows, (100, 101, "read", None, 0)]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(8, "#8 (read -> 0)."), (9, "#8 (write 7) and 1 more."), (10, " and 2 more.")]
+)
+def test_without_effort_the_witness_is_the_whole_history_of_which_some_calls_are_named(
+    number: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witness, "EFFORT", 0)
+    finding = judge(Register(), *writes_and_a_lie(number))
+    assert finding.status is Status.INVALID
+    assert finding.words.split(" The longest order")[0].endswith(words)
+    assert finding.words.endswith("#2 (write 1) has no place after it that later answers agree with.")
+    (facts,) = finding.details["witnesses"]
+    assert (len(facts["core"]), facts["exact"]) == (number, False)
+
+
+def test_without_effort_too_a_witness_ends_with_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(witness, "EFFORT", 0)
+    finding = judge(Register(), (0, 0, "write", 9, None, INFO), *writes_and_a_lie(4))
+    assert finding.details["witnesses"][0]["until"] == 101
+
+
+def test_without_effort_what_is_plain_has_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(witness, "EFFORT", 0)
+    finding = judge(Register(), (0, 1, "write", 1), (2, 3, "read", None, 5), (4, 5, "read", None, 1))
+    assert finding.details["witnesses"][0]["stuck"] == 2
+
+
+def test_what_was_answered_later_is_of_no_account() -> None:
+    finding = judge(Register(), (0, 1, "write", 1), (2, 3, "write", 2), (4, 5, "read", None, 1), (6, 7, "write", 1))
+    assert finding.anomalies[0].operations == (1, 2, 3)
+
+
+@pytest.mark.parametrize(("number", "words"), [(8, ", 'h': no order"), (9, ", 'h', ..: no order")])
+def test_of_many_keys_some_are_named(number: int, words: str) -> None:
+    keys = "abcdefghi"[:number]
+    write = tuple(("w", key, 1) for key in keys)
+    rows: list[Row] = [
+        (0, 1, "txn", write, (None,) * number),
+        (2, 3, "txn", (("r", "a", None),), (7,)),
+    ]
+    assert words in judge(Transactions(), *rows).words
+
+
+def test_effort_counts_calls_and_configurations_until_it_is_tired(monkeypatch: pytest.MonkeyPatch) -> None:
+    free, *told = calls((0, 1, "write", 5), (2, 3, "write", 1), (4, 5, "write", 2), (6, 7, "read", None, 1))
+    case = Case(keys=("k",), calls=told, free=(free,))
+    search, found = Effort(Register(), deadline=FOREVER).search(case)
+    assert found is False
+    cost = len(told) + 1 + search.configurations
+    for effort, tired in ((cost, True), (cost + 1, False)):
+        monkeypatch.setattr(witness, "EFFORT", effort)
+        tries = Effort(Register(), deadline=FOREVER)
+        assert tries.refutes(case) is True
+        assert (tries.refutes(case) is None) is tired
+
+
+@pytest.mark.parametrize(("number", "named"), [(1, True), (2, True), (3, False)])
+def test_calls_that_left_what_was_met_are_named_where_they_are_few(number: int, named: bool) -> None:
+    writes: list[Row] = [(2 * at, 2 * at + 1, "write", 1) for at in range(number)]
+    finding = judge(Register(), *writes, (20, 21, "write", 2), (22, 23, "read", None, 1))
+    (anomaly,) = finding.anomalies
+    core = (number + 1, number + 2)
+    assert anomaly.operations == (*range(1, number + 1), *core) if named else core
+    assert ("among them" in finding.words) is named
+
+
+def test_only_what_the_last_answer_met_is_traced_back() -> None:
+    """Not what an unknown call may have met, which takes part because it happens once at most."""
+    finding = judge(
+        Register(),
+        (0, 1, "write", 1),
+        (2, 2, "cas", (1, 2), None, INFO),
+        (3, 4, "read", None, 2),
+        (5, 6, "write", 1),
+        (7, 8, "read", None, 2),
+    )
+    assert finding.anomalies[0].operations == (2, 3, 4, 5)
