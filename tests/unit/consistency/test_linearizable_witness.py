@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from random import Random
+
 import pytest
 from tests.unit.consistency.handmade_linearizable import Row, calls, judge
+from tests.unit.consistency.test_linearizable_reference import OBJECTS, history
 
+from halab.consistency.call import Call
 from halab.consistency.columns import INFO
 from halab.consistency.linear import witness
-from halab.consistency.linear.case import Case
-from halab.consistency.linear.witness import Effort
+from halab.consistency.linear.case import Case, partition
+from halab.consistency.linear.witness import Effort, explain, search_for
 from halab.consistency.models import Register, Transactions
 from halab.verdict import Status
 
@@ -98,3 +103,38 @@ def test_only_what_the_last_answer_met_is_traced_back() -> None:
         (7, 8, "read", None, 2),
     )
     assert finding.anomalies[0].operations == (2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("number", range(3, 20))
+def test_a_witness_ends_with_the_first_answer_until_which_there_is_no_order(number: int) -> None:
+    """Also where the search stopped earlier, because of what this answer needs."""
+    later: list[Row] = [(200 + at, 200 + at, "write", 50 + at) for at in range(7)]
+    finding = judge(Register(), *writes_and_a_lie(number), *later)
+    (facts,) = finding.details["witnesses"]
+    assert (facts["until"], facts["stuck"], facts["exact"]) == (101, number, True)
+
+
+@pytest.mark.parametrize("name", ["register", "lock", "text", "store"])
+def test_no_call_of_a_core_can_be_let_go(name: str) -> None:
+    thing, examined = OBJECTS[name], 0
+    for seed in range(3_000):
+        for case in partition(history(thing, Random(seed)), thing.model):  # noqa: S311  histories
+            search = search_for(case, thing.model)
+            if search.conflict or search.run(configurations=10_000, deadline=FOREVER):
+                continue
+            found = explain(case, search, Effort(thing.model, deadline=FOREVER))
+            core = {call.op for call in found.core}
+            loose = [call for call in until(case, found.until) if not thing.model.reads(call)]
+            for op in core if len(core) > 1 else ():
+                fewer = [call for call in found.core if call.op != op]
+                free = tuple(call for call in loose if call.op not in core - {op})
+                less = search_for(replace(case, calls=fewer, free=free), thing.model)
+                assert less.run(configurations=10_000, deadline=FOREVER), (seed, op)
+                examined += 1
+    assert examined > 50
+
+
+def until(case: Case, moment: int) -> list[Call]:
+    """The calls that had begun; nobody knows of those under way whether they happened."""
+    begun = [call for call in case.calls if call.invoke <= moment]
+    return [call if call.complete <= moment else replace(call, outcome=INFO) for call in begun]
