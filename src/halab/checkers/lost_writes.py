@@ -46,7 +46,7 @@ def check(history: History, context: Context) -> Verdict:
         return PROMISE.unknown(context, f"The final read of the primary {final.node} does not list its rows.")
     writes = [operation for operation in history.operations if operation.invoke.f in WRITES]
     if odd := sum(not _is_id(write.invoke.value) for write in writes):
-        reason = f"{odd} writes have no integer value"
+        reason = f"{odd} writes have no integer value of at most 62 bits"
         return PROMISE.unknown(context, f"{reason}: there is nothing to compare with the final read of {final.node}.")
     if not all(_is_id(end) for ends in final.ids for end in ends):
         return PROMISE.unknown(context, f"The final read of {final.node} lists ids of more than 62 bits.")

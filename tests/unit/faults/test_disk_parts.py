@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.unit.faults.titles import titled
 
 from ansible_collections.halab.faults.plugins.module_utils import disk_calls, disk_limits, disk_mounts, disk_space
 from ansible_collections.halab.faults.plugins.module_utils.disk_calls import Calls
@@ -175,11 +176,12 @@ def test_neither_faults_nor_their_authors_are_targets() -> None:
     titles = {
         "target": [sys.executable, "-c", code],
         "tracer": ["halab-calls-1", "-c", code],
-        "agent": [sys.executable, "-I", "-c", code, "/x/.agent-1.pyz", "halab-test-sleeper"],
+        "agent": [sys.executable, "-c", code, "/x/.agent-1.pyz"],
     }
-    titles["agent"] = [sys.executable, "-c", code, "/x/.agent-1.pyz"]
     started = {name: subprocess.Popen(argv, executable=sys.executable) for name, argv in titles.items()}
     try:
+        for process in started.values():
+            titled(process, "halab-test-sleeper")
         found = {process.pid for process in disk_calls.targets(calls())}
         assert found == {started["target"].pid}
         assert set(disk_calls.tracers(started["target"].pid).values()) == {0}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.faults.titles import titled
 
 from ansible_collections.halab.faults.plugins.module_utils import disk_mounts, disk_plan, disk_plan_io, host
 from ansible_collections.halab.faults.plugins.module_utils.disk_mounts import Filesystem
@@ -42,6 +43,7 @@ def volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Filesystem:
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     """A process that may be traced."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # halab-test-sleeper"]) as process:
+        titled(process, "halab-test-sleeper")
         yield process
         process.kill()
 

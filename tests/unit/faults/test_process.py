@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from tests.unit.faults.test_lifecycle import until
+from tests.unit.faults.titles import titled
 
 from ansible_collections.halab.faults.plugins.module_utils import (
     clock,
@@ -47,6 +48,7 @@ def victim(token: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process with the token on its command line, ended in any case."""
     command = [sys.executable, "-c", "import time; time.sleep(600)", token]
     with subprocess.Popen(command, start_new_session=True) as process:
+        titled(process, token)
         yield process
         process.kill()
 
