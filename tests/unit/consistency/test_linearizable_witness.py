@@ -103,6 +103,7 @@ def test_only_what_the_last_answer_met_is_traced_back() -> None:
         (7, 8, "read", None, 2),
     )
     assert finding.anomalies[0].operations == (2, 3, 4, 5)
+    assert "whenever before its return one other call that was answered until then happened" in finding.words
 
 
 @pytest.mark.parametrize("number", range(3, 20))
