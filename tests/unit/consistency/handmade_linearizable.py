@@ -253,6 +253,19 @@ CASES: dict[str, tuple[Model, Status, Sequence[Row]]] = {
             (9, 9, "dequeue", None, None, INFO),
         ],
     ),
+    "queue: a dequeue leaves the first of equal elements to a later one that returns earlier": (
+        Queue(),
+        VALID,
+        [
+            (0, 1, "enqueue", 1),
+            (2, 3, "enqueue", 2),
+            (4, 5, "enqueue", 1),
+            (0, 100, "dequeue", None, 1),
+            (6, 7, "enqueue", 9),
+            (10, 20, "dequeue", None, 1),
+            (30, 40, "dequeue", None, 2),
+        ],
+    ),
     "queue: an enqueue that answers something may still come later": (
         Queue(),
         VALID,

@@ -30,7 +30,7 @@ EXPANDED = {
     "lock": 148,
     "counter": 4_754,
     "queue": 1_268,
-    "queue of few values": 1_049,
+    "queue of few values": 2_749,
     "queue that fills": 1_685,
     "text": 19_356,
     "text of few values": 45_482,

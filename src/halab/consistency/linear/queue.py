@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from operator import attrgetter
 from typing import ClassVar, Final
 
 from halab.consistency.call import Call
@@ -90,6 +91,16 @@ def _takes(call: Call) -> bool:
     return call.f == "dequeue" and call.outcome != INFO and call.result is not None
 
 
+def _nested(calls: Sequence[Call]) -> bool:
+    """Whether one of them was invoked after another one and returned before it."""
+    latest = 0
+    for call in sorted(calls, key=attrgetter("invoke", "complete")):
+        if call.complete < latest:
+            return True
+        latest = call.complete
+    return False
+
+
 class _Exits:
     """When the elements of a partition are taken, as far as its calls betray it."""
 
@@ -100,6 +111,10 @@ class _Exits:
         taken = Counter(call.result for call in answered)
         taken.update(call.result for call in free if call.f == "dequeue")
         self._takes = {call.result: call for call in answered}
+        takers: dict[Hashable, list[Call]] = {}
+        for call in answered:
+            takers.setdefault(call.result, []).append(call)
+        self._in_turn = {element for element, calls in takers.items() if not _nested(calls)}
         # How many dequeues may have taken what nobody knows.
         self._unknown = sum(call.outcome == INFO for call in takes)
         if any(call.outcome == INFO and call.f == "dequeue" for call in free):
@@ -119,8 +134,11 @@ class _Exits:
         return self.unique and element in self._takes
 
     def is_due(self, call: Call) -> bool:
-        """Whether it is a dequeue that must happen: where it can, the element is for no other call."""
-        return _takes(call)
+        """Whether it is a dequeue that must happen, and the element is for no other one where this one can have it.
+
+        Of equal elements the first is for the dequeue that returns first, which a later call may be: then this may not.
+        """
+        return _takes(call) and call.result in self._in_turn
 
     def span(self, call: Call) -> tuple[int, int]:
         """When the element of an enqueue is taken: elements leave in the order in which they came."""
