@@ -243,3 +243,34 @@ def test_what_may_happen_any_often_is_judged_as_by_trying_every_order(name: str)
     verdicts = Counter(compare_with_free(name, seed) for seed in range(600))
     assert verdicts[True] > 250
     assert verdicts[False] > 30
+
+
+def few_values_in_a_queue(random: Random) -> list[Call]:
+    """A correct run, but for a lie now and then, in which dequeues of equal elements overlap for long."""
+    queue: list[int] = []
+    calls: list[Call] = []
+    moment = 0
+    for op in range(random.randint(8, 11)):
+        moment += random.randint(1, 4)
+        invoke, complete = max(0, moment - random.choice([0, 0, 1, 8, 20])), moment + random.choice([0, 0, 1, 8, 30])
+        outcome = INFO if random.random() < 0.12 else OK
+        argument = result = None
+        if queue and random.random() < 0.5:
+            taken = queue.pop(0)
+            result = None if outcome == INFO else random.choice([0, 1, None]) if random.random() < 0.06 else taken
+        else:
+            queue.append(argument := random.randrange(2))
+        f = "dequeue" if argument is None else "enqueue"
+        stamps = {"invoke": invoke, "complete": complete, "outcome": outcome}
+        calls.append(Call(op=op, process=op, key="k", f=f, argument=argument, result=result, **stamps))
+    return calls
+
+
+def test_queues_of_few_values_are_judged_as_by_trying_every_order() -> None:
+    verdicts: Counter[bool] = Counter()
+    for seed in range(4_000):
+        calls = few_values_in_a_queue(Random(seed))  # noqa: S311  histories
+        expected = linearizable(calls, reference.queue, ())
+        assert check(calls, model=models.Queue()).status is (Status.VALID if expected else Status.INVALID), calls
+        verdicts[expected] += 1
+    assert min(verdicts[True], verdicts[False]) > 150
