@@ -33,8 +33,6 @@ PROMISE: Final = Promise(
     words=("at_most", "below"),
     needs_load=True,
 )
-FINAL: Final = 0
-"""The number of the final read; nothing is told of it by number."""
 
 
 def check(history: History, context: Context) -> Verdict:
@@ -48,8 +46,8 @@ def check(history: History, context: Context) -> Verdict:
     if odd := sum(not _is_id(write.invoke.value) for write in writes):
         reason = f"{odd} writes have no integer value of at most 62 bits"
         return PROMISE.unknown(context, f"{reason}: there is nothing to compare with the final read of {final.node}.")
-    if not all(_is_id(end) for ends in final.ids for end in ends):
-        return PROMISE.unknown(context, f"The final read of {final.node} lists ids of more than 62 bits.")
+    if wide := next((end for ends in final.ids for end in ends if not _is_id(end)), None):
+        return PROMISE.unknown(context, f"The final read of {final.node} lists {wide}: an id has 62 bits at most.")
     read = _read(history, final, final.ids)
     if final.count not in (None, read.found.members):
         return PROMISE.unknown(
@@ -101,7 +99,7 @@ def _read(history: History, final: FinalRead, ids: Sequence[IdRange]) -> Reads:
     began = history.phase("final-start")
     edges = np.array(ids, dtype=np.int64).reshape(-1, 2)
     return Reads(
-        op=np.array([FINAL]),
+        op=np.array([0]),  # it is the only one, and told by its node
         invoke=np.array([final.t if began is None else min(began, final.t)]),
         complete=np.array([final.t]),
         found=Ranges(of=np.zeros(len(edges), dtype=np.int64), first=edges[:, 0], last=edges[:, 1]),
@@ -113,7 +111,6 @@ def _judge(context: Context, account: _Account) -> Verdict:
     numbers, lost = fates.numbers(), account.lost()
     details = {
         **numbers,
-        "rows": numbers["found"],
         "read_from": final.node,
         "timeline": final.timeline,
         "lost_by": {
@@ -130,8 +127,7 @@ def _judge(context: Context, account: _Account) -> Verdict:
         return PROMISE.unknown(context, witness, details)
     if numbers["late"] and not lost:
         witness = (
-            f"{numbers['late']} writes were acknowledged after the final read of {final.node} and cannot be judged by "
-            "it."
+            f"{numbers['late']} writes were acknowledged after the final read of {final.node}, which cannot judge them."
         )
         return PROMISE.unknown(context, witness, details, measured=0)
     kept = (

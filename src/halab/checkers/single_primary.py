@@ -76,10 +76,10 @@ class _Evidence:
         """As the theory wants them; what comes from a server in recovery does not say which primary it is of."""
         number: dict[str | None, int] = {name: at for at, name in enumerate(self.nodes)}
         rows = [
-            (number.get(complete.server, UNTOLD), _told(complete), invoke.t, complete.t)
+            (number.get(complete.server, UNTOLD), _timeline(complete), invoke.t, complete.t)
             for invoke, complete in self.acks
         ]
-        rows += [(number[seen.node], _told(seen), seen.t, seen.t_end) for seen in self.looks]
+        rows += [(number[seen.node], _timeline(seen), seen.t, seen.t_end) for seen in self.looks]
         node, term, invoke, complete = np.array(rows, dtype=np.int64).reshape(-1, 4).T
         return Acknowledgements(op=np.arange(len(rows)), node=node, term=term, invoke=invoke, complete=complete)
 
@@ -96,7 +96,7 @@ class _Evidence:
         return f"{words(self.history, begin)} to {words(self.history, end)}"
 
 
-def _told(seen: Complete | Observation) -> int:
+def _timeline(seen: Complete | Observation) -> int:
     """The timeline of a primary."""
     return UNTOLD if seen.timeline is None or seen.in_recovery else seen.timeline
 

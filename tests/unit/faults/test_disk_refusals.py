@@ -43,9 +43,11 @@ def volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Filesystem:
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     """A process that may be traced."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # halab-test-sleeper"]) as process:
-        titled(process, "halab-test-sleeper")
-        yield process
-        process.kill()
+        try:
+            titled(process, "halab-test-sleeper")
+            yield process
+        finally:
+            process.kill()
 
 
 def refused(parameters: dict[str, Any], named: str) -> None:

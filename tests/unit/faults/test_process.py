@@ -48,9 +48,11 @@ def victim(token: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process with the token on its command line, ended in any case."""
     command = [sys.executable, "-c", "import time; time.sleep(600)", token]
     with subprocess.Popen(command, start_new_session=True) as process:
-        titled(process, token)
-        yield process
-        process.kill()
+        try:
+            titled(process, token)
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture(autouse=True)
