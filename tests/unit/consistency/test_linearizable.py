@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from time import process_time
 
 import pytest
-from tests.unit.consistency.handmade_linearizable import CASES, WRITE_THEN_READ, Row, calls, judge, told
+from tests.unit.consistency.handmade_linearizable import INVALID, UNKNOWN, VALID, Row, calls, judge, told
+from tests.unit.consistency.handmade_objects import OBJECTS
+from tests.unit.consistency.handmade_registers import REGISTERS, WRITE_THEN_READ
 
 from halab.consistency.call import Call
 from halab.consistency.columns import FAIL, INFO, OK
@@ -23,9 +25,8 @@ from halab.consistency.models import (
     State,
     Transactions,
 )
-from halab.verdict import Status
 
-VALID, INVALID, UNKNOWN = Status.VALID, Status.INVALID, Status.UNKNOWN
+CASES = REGISTERS | OBJECTS
 
 
 @pytest.mark.parametrize("case", CASES)
