@@ -4,10 +4,19 @@ A gap is the time from one look at etcd that found a leader to the next that did
 began count, the longest is measured. Members are asked several times a second and each speaks for itself: a leader that
 is cut off calls itself so until its election timeout, which is legal (two leaders of different terms), so a term that
 is older than one seen before is no leader here.
+
+A gap may be longer than the time without a leader, where the leader was there and its answers were not. That of one
+leader and term is none while followers know of a leader and nobody misses one. A gap that is too long breaks the
+promise only where members were seen to miss a leader for as long, and nobody knew of one meanwhile.
+
+Two leaders of one term, which Raft forbids, cannot be told from outside: the term that a member states is that of the
+last entry it applied, so a leader states an older one until the first entry of its own term is applied.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
@@ -28,9 +37,25 @@ OPEN_S: Final = 1.0
 """Longer than any member is left without a look; what has no leader at the end for longer has none."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """Time without a look that found a leader, the last and the first that did; `two` is None where none came."""
+
+    one: Observation
+    two: Observation | None
+    start: int
+    end: int
+    missed_s: float
+    """Seconds of it for which a leader was surely missed."""
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.start) / 1e9
+
+
 def check(history: History, context: Context) -> Verdict:
     """The longest time without a leader after the first fault began."""
-    looks = [seen for seen in history.observations if seen.source == "etcd"]
+    looks = sorted((seen for seen in history.observations if seen.source == "etcd"), key=_answered)
     leads = _leads(looks)
     fault = first_fault(history)
     if fault is None:
@@ -38,58 +63,105 @@ def check(history: History, context: Context) -> Verdict:
     before = [seen for seen in leads if seen.t_end <= fault]
     if not before:
         return PROMISE.unknown(context, "No look at etcd before the first fault found a leader.")
-    twice = _two_of_a_term(looks)
-    if twice is not None:
-        one, two = twice
-        witness = (
-            f"Two members led in term {_term(one)}: {one.node} at {words(history, one.t_end)} and {two.node} at "
-            f"{words(history, two.t_end)}. Raft forbids that."
-        )
-        return PROMISE.broken(context, None, witness)
-    end = max(seen.t_end for seen in looks)
     chain = [before[-1], *(seen for seen in leads if seen.t_end > fault)]
-    gaps = [(one, two, two.t_end - one.t_end) for one, two in pairwise(chain)]
+    gaps = _gaps(chain, looks)
+    details = {"leaders": _terms(history, chain)}
+    if not gaps:
+        return PROMISE.unknown(context, "No look at etcd came after the first fault.", details)
+    return _judge(history, context, gaps, details)
+
+
+def _judge(history: History, context: Context, gaps: Sequence[_Gap], details: dict[str, Any]) -> Verdict:
+    bound = PROMISE.bound(context)
+    longest = max(gaps, key=lambda gap: gap.seconds)
+    surest = max(gaps, key=lambda gap: gap.missed_s)
+    witness = _told(history, longest)
+    if not bound.holds(surest.missed_s):
+        return PROMISE.broken(context, surest.seconds, _told(history, surest), details)
+    if longest.two is None and bound.holds(longest.seconds):
+        return PROMISE.unknown(context, f"{witness} The record ends too soon to tell.", details, longest.seconds)
+    if bound.holds(longest.seconds):
+        return PROMISE.judge(context, longest.seconds, witness, details)
+    doubt = f"{witness} Members missed a leader for {longest.missed_s:.3f} s of it, which is no proof."
+    return PROMISE.unknown(context, doubt, details, longest.seconds)
+
+
+def _gaps(chain: Sequence[Observation], looks: Sequence[Observation]) -> list[_Gap]:
+    """Between neighbours of the chain, and after its end where looks go on for long without a leader."""
+    gaps: list[_Gap] = []
+    at = 0
+    for one, two in pairwise(chain):
+        between: list[Observation] = []
+        while at < len(looks) and looks[at].t_end <= two.t_end:
+            if looks[at].t >= one.t_end:
+                between.append(looks[at])
+            at += 1
+        known = [seen for seen in between if _knows(seen)]
+        if known and (one.node, _term(one)) == (two.node, _term(two)) and not any(map(_misses, between)):
+            # One reign. Nobody looked at the leader, and followers were asked instead.
+            points = [one.t_end, *(seen.t_end for seen in known), two.t_end]
+            start, end = max(pairwise(points), key=lambda pair: pair[1] - pair[0])
+            gaps.append(_Gap(one, two, start, end, 0.0))
+        else:
+            gaps.append(_Gap(one, two, one.t_end, two.t_end, _missed_s(between)))
+    last, end = chain[-1], looks[-1].t_end
+    if (end - last.t_end) / 1e9 > OPEN_S:
+        gaps.append(_Gap(last, None, last.t_end, end, _missed_s([seen for seen in looks if seen.t >= last.t_end])))
+    return gaps
+
+
+def _missed_s(between: Sequence[Observation]) -> float:
+    """The longest time in which every answer was that there is no leader."""
+    longest, since = 0, None
+    for seen in between:
+        if _misses(seen):
+            since = seen.t_end if since is None else since
+            longest = max(longest, seen.t - since)
+        elif _knows(seen):
+            since = None
+    return longest / 1e9
+
+
+def _told(history: History, gap: _Gap) -> str:
+    one, two = gap.one, gap.two
+    if two is None:
+        return f"No leader after {one.node} (term {_term(one)}) was last seen at {words(history, one.t_end)}."
+    return (
+        f"No look found a leader for {gap.seconds:.3f} s: {one.node} (term {_term(one)}) until "
+        f"{words(history, gap.start)}, {two.node} (term {_term(two)}) from {words(history, gap.end)}."
+    )
+
+
+def _terms(history: History, chain: Sequence[Observation]) -> list[dict[str, Any]]:
     terms: list[dict[str, Any]] = []
     for seen in chain:
         leader = {"node": seen.node, "term": _term(seen)}
         if not terms or {key: terms[-1][key] for key in leader} != leader:
             terms.append({**leader, "first_s": round(history.seconds(seen.t_end), 6)})
-    details = {"leaders": terms}
-    longest = max(gaps, key=lambda gap: gap[2], default=None)
-    open_s = (end - chain[-1].t_end) / 1e9
-    if open_s > OPEN_S or longest is None:
-        last = chain[-1]
-        witness = f"No leader after {last.node} (term {_term(last)}) was last seen at {words(history, last.t_end)}."
-        if PROMISE.bound(context).holds(open_s):
-            return PROMISE.unknown(context, f"{witness} The record ends too soon to tell.", details, measured=open_s)
-        return PROMISE.broken(context, open_s, witness, details)
-    one, two, gap = longest
-    witness = (
-        f"The longest time between two looks that found a leader was {gap / 1e9:.3f} s: {one.node} (term "
-        f"{_term(one)}) until {words(history, one.t_end)}, {two.node} (term {_term(two)}) from "
-        f"{words(history, two.t_end)}."
-    )
-    return PROMISE.judge(context, gap / 1e9, witness, details)
+    return terms
 
 
-def _leads(looks: list[Observation]) -> list[Observation]:
+def _leads(looks: Sequence[Observation]) -> list[Observation]:
     """Looks that found a leader of a term not older than any seen before, in the order of their answers."""
     found: list[Observation] = []
     newest = 0
-    for seen in sorted(looks, key=lambda look: look.t_end):
+    for seen in looks:
         if seen.ok and seen.role == "leader" and _term(seen) >= newest:
             newest = _term(seen)
             found.append(seen)
     return found
 
 
-def _two_of_a_term(looks: list[Observation]) -> tuple[Observation, Observation] | None:
-    """Two members that said of themselves that they led in one term (Ongaro and Ousterhout 2014, election safety)."""
-    first: dict[int, Observation] = {}
-    for seen in sorted(looks, key=lambda look: look.t_end):
-        if seen.ok and seen.role == "leader" and first.setdefault(_term(seen), seen).node != seen.node:
-            return first[_term(seen)], seen
-    return None
+def _knows(seen: Observation) -> bool:
+    return seen.ok and bool((seen.extra or {}).get("has_leader"))
+
+
+def _misses(seen: Observation) -> bool:
+    return seen.ok and (seen.extra or {}).get("has_leader") is False
+
+
+def _answered(seen: Observation) -> int:
+    return seen.t_end
 
 
 def _term(seen: Observation) -> int:

@@ -167,18 +167,26 @@ def finals(ids: Iterable[tuple[int, int]], *, primary: str = "pg1", timeline: in
     return [final(node, ranges, role="primary" if node == primary else "replica", timeline=timeline) for node in NODES]
 
 
-def etcd(node: str, second: float, *, role: str = "follower", term: int = 1, ok: bool = True) -> Observation:
-    """One look at a member of etcd."""
+def etcd(
+    node: str, second: float, *, role: str = "follower", term: int = 1, ok: bool = True, leader: bool = False
+) -> Observation:
+    """One look at a member of etcd; `leader` says whether a follower knows of one."""
     if not ok:
         return Observation(t=at(second), t_end=at(second + 0.01), node=node, source="etcd", ok=False, error="refused")
     return Observation(
-        t=at(second), t_end=at(second + 0.01), node=node, source="etcd", ok=True, role=role, extra={"term": term}
-    )
+        t=at(second), t_end=at(second + 0.01), node=node, source="etcd", ok=True, role=role,
+        extra={"term": term, "has_leader": leader or role == "leader"},
+    )  # fmt: skip
 
 
 def led(begin: float, end: float, node: str, term: int) -> list[Record]:
     """Five looks a second that find the same leader of etcd."""
     return [etcd(node, begin + step / 5, role="leader", term=term) for step in range(round((end - begin) * 5))]
+
+
+def leaderless(begin: float, end: float, node: str, *, term: int = 1) -> list[Record]:
+    """Five looks a second at a member of etcd that knows of no leader."""
+    return [etcd(node, begin + step / 5, term=term) for step in range(round((end - begin) * 5))]
 
 
 def sentinels(begin: int, end: int, master: str, *, nodes: tuple[str, ...] = SENTINELS) -> list[Record]:

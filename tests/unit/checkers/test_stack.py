@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from tests.unit.checkers.handmade import (
     CONTEXT,
     POWER,
     bounded,
-    etcd,
     fault,
     final,
     history,
-    led,
     look,
     looks,
     sentinels,
@@ -22,8 +18,7 @@ from tests.unit.checkers.handmade import (
     writes,
 )
 
-from halab.checkers import etcd_leader, promotions, redis_agrees, redis_failover, single_primary, single_writer
-from halab.history import Record
+from halab.checkers import promotions, redis_agrees, redis_failover, single_primary, single_writer
 from halab.verdict import Status
 
 FAILED_OVER = (writes(0, 10), writes(32, 60, first=1000, server="pg2", timeline=2), fault(POWER))
@@ -67,34 +62,6 @@ def test_an_acknowledgement_of_the_old_primary_is_a_second_writer() -> None:
 
 def test_without_acknowledgements_no_writer_is_known() -> None:
     assert single_writer.check(history(looks(), fault(POWER)), CONTEXT).status is Status.UNKNOWN
-
-
-def test_the_time_without_an_etcd_leader() -> None:
-    seen = history(led(0, 11, "etcd1", 1), led(13, 60, "etcd2", 2), fault(POWER, target="etcd1"))
-    verdict = etcd_leader.check(seen, CONTEXT)
-    assert verdict.status is Status.VALID
-    assert verdict.measured == pytest.approx(2.2)
-    assert etcd_leader.check(seen, bounded("etcd_leader", "<=", 2)).status is Status.INVALID
-
-
-def test_a_deposed_etcd_leader_that_has_not_heard_does_not_count() -> None:
-    alone = [etcd("etcd1", 30 + step / 5, role="leader", term=1) for step in range(100)]
-    seen = history(led(0, 11, "etcd1", 1), led(12, 20, "etcd2", 2), alone, led(40, 60, "etcd3", 3), fault(POWER))
-    assert etcd_leader.check(seen, CONTEXT).measured == pytest.approx(20.2)
-
-
-def test_an_etcd_leader_that_never_comes_back() -> None:
-    seen = history(led(0, 11, "etcd1", 1), [etcd("etcd2", second) for second in range(12, 60)], fault(POWER))
-    verdict = etcd_leader.check(seen, CONTEXT)
-    assert verdict.status is Status.INVALID
-    assert "No leader after etcd1 (term 1) was last seen" in verdict.witness
-    early = history(led(0, 11, "etcd1", 1), [etcd("etcd2", second) for second in range(12, 15)], fault(POWER))
-    assert etcd_leader.check(early, replace(CONTEXT, interrupted=True)).status is Status.UNKNOWN
-
-
-@pytest.mark.parametrize("parts", [(led(0, 60, "etcd1", 1),), (fault(POWER),)])
-def test_what_says_nothing_of_etcd(parts: tuple[list[Record], ...]) -> None:
-    assert etcd_leader.check(history(*parts), CONTEXT).status is Status.UNKNOWN
 
 
 HIT = fault(POWER, target="redis1")
