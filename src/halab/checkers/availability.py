@@ -1,8 +1,10 @@
 """How long each route was without service, how much of what was asked succeeded, and how long answers took.
 
 A route is what clients of one kind use: `write` and `read` of the basic load, and every other workload by its name and
-way. It is without service from one acknowledgement to the next, of whichever client. Faults divide the load into
-before the first, during (to the last that was verified to be gone) and after; latencies are of acknowledged operations.
+way. It is without service from one acknowledgement to the next, of whichever client. Clients that fell silent before
+the load was stopped asked for none, so nothing is known of the time after their last attempt. Faults divide the load
+into before the first, during (to the last that was verified to be gone) and after; latencies are of acknowledged
+operations.
 Where the outage of writes is a failover it is split as in `write_outage`; redundancy is restored when every replica
 that a fault hit streams again, as `rejoined` measures it.
 """
@@ -30,6 +32,8 @@ PROMISE: Final = Promise(
     proof_stands=False,
 )
 PERCENTILES: Final = (50, 95, 99)
+SILENT_S: Final = 5.0
+"""Longer than clients wait for an answer; those that pause for longer between two operations have twice their pause."""
 SECOND: Final = 1e9
 MILLISECOND: Final = 1e6
 
@@ -42,12 +46,16 @@ def check(history: History, context: Context) -> Verdict:
         return PROMISE.unknown(context, "The load never started, so there was no service to miss.")
     phases = _phases(history, window)
     told = {route: _route(history, operations, window, phases) for route, operations in routes.items()}
-    silent = [route for route, found in told.items() if not found["ok"]]
+    never = [route for route, found in told.items() if not found["ok"]]
+    silent = [route for route, found in told.items() if found["silent_s"] > max(SILENT_S, 2 * found["pause_s"])]
     details: dict[str, Any] = {"routes": told, "redundancy_restored_s": _redundancy(history, context)}
     if "write" in told:
         details["write_split"] = write_outage.check(history, context).details.get("split")
+    if never:
+        return PROMISE.unknown(context, f"Nothing was ever acknowledged on route {', '.join(never)}.", details)
     if silent:
-        return PROMISE.unknown(context, f"Nothing was ever acknowledged on route {', '.join(silent)}.", details)
+        fell = f"The clients of route {', '.join(silent)} fell silent before the load was stopped."
+        return PROMISE.unknown(context, fell, details)
     worst = max(told, key=lambda route: float(told[route]["longest_s"]))
     found = told[worst]
     shares = ", ".join(f"{route} {each['succeeded_percent']:.2f} %" for route, each in told.items())
@@ -86,6 +94,8 @@ def _route(
     ]
     begun, ended = (np.array(column, dtype=np.int64) for column in (zip(*ok, strict=True) if ok else ((), ())))
     since = phases["during"][0] if phases["during"][0] < window[1] else window[0]
+    asked = np.sort(np.array([operation.invoke.t for operation in operations], dtype=np.int64))
+    last = max(_attempt(operation, window[1]) for operation in operations)
     start, end = _longest(np.sort(ended), since, window)
     return {
         "operations": len(operations),
@@ -93,12 +103,19 @@ def _route(
         "succeeded_percent": round(100 * len(ok) / len(operations), 3),
         "longest_s": round((end - start) / SECOND, 6),
         "from_s": round(history.seconds(start), 6),
+        "pause_s": round(float(np.max(np.diff(asked), initial=0)) / SECOND, 6),
+        "silent_s": round(max(window[1] - last, 0) / SECOND, 6),
         "until": words(history, end) if end < window[1] else "the end of the load",
         "latency_ms": {
             phase: _percentiles((ended - begun)[(begun >= low) & (begun < high)])
             for phase, (low, high) in phases.items()
         },
     }
+
+
+def _attempt(operation: Operation, stop: int) -> int:
+    """When a client was last waiting for the answer to this."""
+    return operation.invoke.t if operation.complete is None else min(operation.complete.t, stop)
 
 
 def _longest(acks: np.ndarray[Any, np.dtype[np.int64]], since: int, window: tuple[int, int]) -> tuple[int, int]:
