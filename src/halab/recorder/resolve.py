@@ -14,7 +14,7 @@ from halab.workloads.tally import Tally
 
 
 def resolve(plan: Plan, record: Callable[[Record], None], *, stream: int, deadline: Deadline) -> int:
-    """Read, as clients do, until all was read or time is up; returns how much could not be.
+    """Read, as clients do, until all was read or time is up; returns how many resolvers were not done.
 
     Operation numbers are those that leave `stream` - 1 when divided by it.
     """
