@@ -44,6 +44,7 @@ from halab.checkers.gate import end_gap, load_gap, workload_gap
 from halab.errors import HalabError, InputError, Problem
 from halab.history import History, read_history
 from halab.history.memory import without_cyclic_collection
+from halab.history.settled import settled
 from halab.verdict import Bound, Comparison, Judgement, Status, Verdict
 from halab.workloads import catalogue
 
@@ -110,7 +111,8 @@ def judge(history: History, context: Context) -> Judgement:
     """Verdicts on all promises of `context`, in the order of the scenario, gated by what the run could prove.
 
     A kept promise becomes UNKNOWN when the history is cut short, or when it needs a load and the planned one did not
-    run or ended in failures. A broken promise stands, except where it only measures the load itself.
+    run or ended in failures. A broken promise stands, except where it only measures the load itself. Of a recording
+    that ended before its time only the part is judged in which nothing can be missing.
     """
     with without_cyclic_collection():
         return _judge(history, context)
@@ -119,6 +121,10 @@ def judge(history: History, context: Context) -> Judgement:
 def _judge(history: History, context: Context) -> Judgement:
     gap, cut = load_gap(history, context), history.truncated()
     ended = cut or end_gap(history)
+    clients = {name: planned.clients for name, planned in context.workloads.items()}
+    if context.load is not None:
+        clients[""] = context.load.writers + context.load.readers
+    sure = settled(history, clients)
     names = list(context.bounds)
     if context.faults:
         names += [name for name in ALWAYS if name not in context.bounds]
@@ -128,7 +134,7 @@ def _judge(history: History, context: Context) -> Judgement:
         promise, check = CHECKERS[name]
         why = _workload_gap(history, context, promise.workload) if promise.workload else gap
         doubt = ended if promise.needs_load and not promise.workload else cut
-        verdicts.append(_gated(check(history, context), promise, gap=why, doubt=doubt))
+        verdicts.append(_gated(check(sure, context), promise, gap=why, doubt=doubt))
     return Judgement(run=history.header.run, promises=tuple(verdicts))
 
 
