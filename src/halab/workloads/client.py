@@ -69,9 +69,15 @@ class Client:
         self._actor.close()
 
     def finish(self, deadline: Deadline) -> int:
-        """Do all that the actor has to do, each until it is acknowledged or time is up; returns how much was not."""
+        """Do all that the actor has to do, each until it is acknowledged or time is up; returns how much was not.
+
+        Nothing is begun after that: some actors have something left to do for as long as they are not answered.
+        """
         missed = 0
         while (call := self._actor.next()) is not None:
+            if deadline.expired:
+                missed += 1
+                break
             while not (done := self.operate(call)).ok and not deadline.expired:
                 self._shared.stop.wait(BACK_OFF_S)
             missed += not done.ok
