@@ -108,7 +108,7 @@ class Last:
     def next(self) -> Call | None:
         self._since = time.monotonic()
         if self._left is None:
-            self._left = [Call(REPLICA, key=member.name) for member in group_of(self._setting.cluster).members]
+            self._left = [Call(REPLICA, key=name) for name in self._servers()]
             return Call(FINAL)
         return self._left.pop() if self._left else None
 
@@ -116,7 +116,7 @@ class Last:
         if call.f == FINAL:
             seen = content(self._redis, self._prefix)
             value: Json = {"set": seen.set, "append": seen.append, "incr": seen.incr}
-            return Answer(value=value, server=self._master())
+            return Answer(value=value, server=self._master(), extra={"servers": self._servers()})
         try:
             return self._compared(str(call.key))
         except OperationFailed as error:
@@ -129,6 +129,9 @@ class Last:
 
     def close(self) -> None:
         self._redis.close()
+
+    def _servers(self) -> list[str]:
+        return [member.name for member in group_of(self._setting.cluster).members]
 
     def _master(self) -> str | None:
         master = self._redis.who()
