@@ -22,6 +22,7 @@ from halab.workloads.redis_keys import (
     content,
     group_of,
     master_of,
+    one_server,
     prefix_of,
     remove,
 )
@@ -118,7 +119,8 @@ class Last:
             value: Json = {"set": seen.set, "append": seen.append, "incr": seen.incr}
             return Answer(value=value, server=self._master(), extra={"servers": self._servers()})
         try:
-            return self._compared(str(call.key))
+            with one_server(self._redis):
+                return self._compared(str(call.key))
         except OperationFailed as error:
             if time.monotonic() - self._since < GIVE_UP_S:
                 raise
