@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
 from halab.clients.outcome import OperationFailed
 from halab.history import Complete, Invoke
-from halab.recorder import resolve
+from halab.recorder import recording, resolve
 from halab.waiting import Deadline
 from halab.workloads.actor import Answer, Once
 from halab.workloads.plan import Group, Plan
@@ -76,6 +78,18 @@ def test_operations_and_processes_are_nobody_elses(resolved):
     processes = {each.client: each.process for each in invoked}
     assert len({*processes.values()}) == 3
     assert all(process < 0 for process in processes.values())
+
+
+@pytest.mark.parametrize(("took_s", "least", "most"), [(0.0, 0.9, 1.0), (0.5, 0.3, 0.5), (1.0, 0.2, 0.2)])
+def test_the_last_look_at_nodes_has_the_time_that_is_left_and_always_some(monkeypatch, took_s, least, most):
+    """The driver gives the recorder up that takes much longer for both together than it was given."""
+    given: list[float] = []
+    monkeypatch.setattr(recording, "NODES_WITHIN_S", 0.2)
+    monkeypatch.setattr(recording, "resolve", lambda *_, **__: time.sleep(took_s) or 3)
+    monkeypatch.setattr(recording, "final_reads", lambda *_, within_s, **__: given.append(within_s) or [])
+    made = Mock(_running=False, _load=SimpleNamespace(streams=1))
+    assert recording.Recording._final(made, 1.0) == {"nodes": {}, "unresolved": 3}
+    assert least <= given[0] <= most
 
 
 def test_without_a_workload_nothing_is_read(resolved):
