@@ -54,9 +54,9 @@ def _fence(
     for operation in operations:
         if operation.invoke.key is not None:
             locks.setdefault(str(operation.invoke.key), []).append(operation)
+    _revisions(_changes(operations), evidence, tell)
     for name, found in locks.items():
-        changes = sorted((each for each in found if _changed(each)), key=revision)
-        _revisions(changes, evidence, tell)
+        changes = _changes(found)
         _current(changes, evidence, tell)
         unknown = [each for each in found if _may_have_written(each)]
         _chain(name, changes, unknown, finals, evidence, tell)
@@ -84,7 +84,13 @@ def _fence(
     )
 
 
+def _changes(operations: Sequence[Operation]) -> list[Operation]:
+    """What is known to have changed something, in the order of revisions."""
+    return sorted((each for each in operations if _changed(each)), key=revision)
+
+
 def _revisions(changes: Sequence[Operation], evidence: Evidence, tell: Tell) -> None:
+    """Every change made its own, whichever locks they are of."""
     for one, other in pairwise(changes):
         if revision(one) == revision(other):
             words = f"{tell(one.invoke.op)} and {tell(other.invoke.op)} made the same revision {revision(one)}."

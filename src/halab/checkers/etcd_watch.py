@@ -89,7 +89,8 @@ def _unproven(writes: Sequence[Operation], finals: Sequence[Operation], views: M
     if not finals:
         return "The keys could not be read after the load."
     made = [revision(operation) for operation in writes if operation.outcome == "ok"]
-    until, replay = max(made, default=0), views.get(finals[-1].invoke.client)
+    until = max([*made, *(at for _, at in _there(finals[-1]).values())], default=0)
+    replay = views.get(finals[-1].invoke.client)
     if replay is None or replay.last < until:
         return f"No watch after the load came up to revision {until}, so that an event that is lost would not show."
     if replay.first > min(made, default=replay.first):
@@ -98,7 +99,7 @@ def _unproven(writes: Sequence[Operation], finals: Sequence[Operation], views: M
 
 
 class _Truth:
-    """What was written at which revision, by acknowledgement or by the word of a watcher where that is unknown."""
+    """What was written at which revision, by acknowledgement, or by what a watcher or the last read saw of it."""
 
     def __init__(self, writes: Sequence[Operation], evidence: Evidence, tell: Tell) -> None:
         self.writer: dict[tuple[str, int], Operation] = {}
@@ -115,11 +116,12 @@ class _Truth:
                 self.revision[operation.invoke.op] = made
 
     def learn(self, made: int, operation: Operation) -> bool:
-        """That it happened at this revision; False where that contradicts what is known."""
-        return (
-            self.at.setdefault(made, operation) is operation
-            and self.revision.setdefault(operation.invoke.op, made) == made
-        )
+        """That it happened at this revision; False, and nothing is learned, where that contradicts what is known."""
+        op = operation.invoke.op
+        if self.at.get(made, operation) is not operation or self.revision.get(op, made) != made:
+            return False
+        self.at[made], self.revision[op] = operation, made
+        return True
 
 
 def _events(writes: Sequence[Operation], finals: Sequence[Operation], views: Sequence[_View], tell: Tell) -> Finding:
@@ -127,6 +129,8 @@ def _events(writes: Sequence[Operation], finals: Sequence[Operation], views: Seq
     truth = _Truth(writes, evidence, tell)
     for view in views:
         _attribute(view, truth, evidence, tell)
+    for final in finals:
+        _recover(final, truth)
     revisions = sorted(truth.at)
     for view in views:
         _order(view, evidence, tell)
@@ -201,18 +205,34 @@ def _gaps(view: _View, truth: _Truth, revisions: Sequence[int], evidence: Eviden
             add(evidence, "missing-event", words, truth.at[made])
 
 
+def _recover(final: Operation, truth: _Truth) -> None:
+    """An unknown write that is there after the load did happen, even if no watcher came so far.
+
+    What contradicts everything else teaches nothing: `_last` tells of it.
+    """
+    for key, (what, made) in _there(final).items():
+        writer = truth.writer.get((key, what))
+        if writer is not None and writer.outcome == "info":
+            truth.learn(made, writer)
+
+
 def _last(final: Operation, truth: _Truth, revisions: Sequence[int], evidence: Evidence, tell: Tell) -> None:
     """What is there after the load is what was written last, by what is known of it."""
     expected: dict[str, tuple[int, int]] = {}
     for made in revisions[: bisect_right(revisions, revision(final))]:
         expected.update({key: (what, made) for key, what in _written(truth.at[made]).items()})
-    value: Any = final.complete.value if final.complete is not None else {}
-    found = {str(key): (int(what), int(made)) for key, (what, made) in value.items()}
+    found = _there(final)
     for key in sorted(expected.keys() | found.keys()):
         if found.get(key) != expected.get(key):
             words = f"{tell(final.invoke.op)} found {found.get(key)} under key {key}; "
             words += f"written last was {expected.get(key)} (value and revision)."
             add(evidence, "final-differs", words, final)
+
+
+def _there(final: Operation) -> dict[str, tuple[int, int]]:
+    """Value and revision of every key."""
+    value: Any = final.complete.value if final.complete is not None else {}
+    return {str(key): (int(what), int(made)) for key, (what, made) in value.items()}
 
 
 def _delays(views: Sequence[_View], truth: _Truth) -> Iterator[float]:

@@ -1,11 +1,14 @@
 """How long after the last fault was healed all Sentinels named one and the same master, for good.
 
+A fault that nobody heals counts from its injection. Without any fault it is how long they were last apart.
+
 Two servers that call themselves master at once are legal while a fault acts and shortly after; what Sentinel promises
 is that it converges.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from halab.checkers import sentinels
@@ -24,23 +27,24 @@ PROMISE: Final = Promise(
 
 
 def check(history: History, context: Context) -> Verdict:
-    """From the last heal to the beginning of the agreement that lasts to the end of the record."""
+    """From the last heal, or what stands for it, to the beginning of the agreement that lasts to the end."""
     found = sentinels.looks(history)
     nodes = {seen.node for seen in found}
     if not nodes:
         return PROMISE.unknown(context, "No Sentinel was ever asked, so nothing is known about Redis.")
-    healed = [event.t for life in fault_lives(history) for event in life.events if event.event == "healed"]
-    since = max(healed, default=found[0].t)
     agreed: tuple[int, str] | None = None
+    apart = found[0].t
     last: dict[str, str] = {}
     for t, opinion in sentinels.opinions(found):
         last = opinion
         if set(opinion) == nodes and len(set(opinion.values())) == 1:
             master = next(iter(opinion.values()))
             if agreed is None or agreed[1] != master:
+                apart = t if agreed is not None else apart
                 agreed = (t, master)
-        else:
-            agreed = None
+        elif agreed is not None:
+            agreed, apart = None, t
+    since = max(_over(history), default=apart)
     details: dict[str, Any] = {"sentinels": sorted(nodes), "last": dict(sorted(last.items()))}
     if agreed is None:
         told = ", ".join(f"{node}: {last.get(node, 'no answer')}" for node in sorted(nodes))
@@ -50,3 +54,13 @@ def check(history: History, context: Context) -> Verdict:
     seconds = max(t - since, 0) / 1e9
     witness = f"All {len(nodes)} Sentinels named {master} from {words(history, t)} to the end."
     return PROMISE.judge(context, seconds, witness, details)
+
+
+def _over(history: History) -> Iterator[int]:
+    """When faults were healed for the last time; when they began, where they were not."""
+    for life in fault_lives(history):
+        healed = life.last("healed")
+        if healed is not None:
+            yield healed.t
+        elif life.started is not None:
+            yield life.started

@@ -4,7 +4,8 @@ Redis with Sentinel promises to agree on one master in the end and to lose littl
 acknowledges may be lost with it (https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/). So what was
 lost is measured. Where each write waited for a replica, none is lost as long as only one server fails, and that is the
 threshold unless the scenario has another. Where writes waited for none, each fault may cost as many as were ever
-acknowledged within the loss window: a master that is cut off goes on for no longer, by min-replicas-max-lag.
+acknowledged within the loss window: a master that is cut off goes on for no longer, by min-replicas-max-lag. Without a
+fault nothing may be lost.
 """
 
 from __future__ import annotations
@@ -53,16 +54,16 @@ def check(history: History, context: Context) -> Verdict:
         return PROMISE.unknown(context, "The scenario has no workload redis_writes.")
     operations = history.workloads.get(PROMISE.name, ())
     acknowledged = [each for each in operations if each.outcome == "ok" and each.invoke.f in (*ELEMENTS, "incr")]
-    finals = [_answer(each) for each in operations if each.invoke.f == "final" and each.outcome == "ok"]
+    finals = [each for each in operations if each.invoke.f == "final" and each.outcome == "ok"]
     if not acknowledged:
         return PROMISE.unknown(context, "No write was acknowledged, so none can be lost.")
     if not finals:
         return PROMISE.unknown(context, "The master could not be read after the load, so what it lost is not known.")
-    found = _Found()
+    found, seen = _Found(), _answer(finals[-1])
     for f in ELEMENTS:
-        _elements(history, [each for each in operations if each.invoke.f == f], finals[-1][f], found)
-    _counters([each for each in operations if each.invoke.f == "incr"], finals[-1]["incr"], found)
-    unread = _replicas(operations, found)
+        _elements(history, [each for each in operations if each.invoke.f == f], seen[f], found)
+    _counters([each for each in operations if each.invoke.f == "incr"], seen["incr"], found)
+    unread = _replicas(finals[-1], operations, found)
     return _judged(history, _bounded(context, planned, acknowledged), found, len(acknowledged), unread)
 
 
@@ -100,7 +101,7 @@ def _bounded(context: Context, planned: PlannedWorkload, acknowledged: Sequence[
         while times[start] < time - window:
             start += 1
         most = max(most, end - start + 1)
-    allowed = Bound(Comparison.AT_MOST, most * max(context.faults, 1))
+    allowed = Bound(Comparison.AT_MOST, most * context.faults)
     return replace(context, bounds={**context.bounds, PROMISE.name: allowed})
 
 
@@ -136,17 +137,24 @@ def _counters(increments: Sequence[Operation], seen: Iterable[Any], found: _Foun
             found.wrong.append(f"Counter {key} is {value}, and only {most} increments can have taken place.")
 
 
-def _replicas(operations: Sequence[Operation], found: _Found) -> list[str]:
-    """Servers that were not compared with the master, each with the reason."""
-    unread = []
+def _replicas(final: Operation, operations: Sequence[Operation], found: _Found) -> list[str]:
+    """Servers that were never compared with the master, each with the reason: the last, where there were several."""
+    told = (final.complete and final.complete.extra) or {}
+    unread = dict.fromkeys(map(str, told.get("servers", ())), "no time was left for it")
+    compared = set()
     for each in operations:
-        if each.invoke.f == "replica" and each.outcome == "ok":
-            answer = _answer(each)
-            if answer["same"] is None:
-                unread.append(f"{each.invoke.key} ({answer['why']})")
-            elif not answer["same"]:
-                found.wrong.append(f"{each.invoke.key} had caught up with the master and holds something else.")
-    return unread
+        if each.invoke.f != "replica":
+            continue
+        name, answer = str(each.invoke.key), _answer(each) if each.outcome == "ok" else None
+        if answer is None:
+            unread[name] = (each.complete and each.complete.error) or "no answer"
+        elif answer["same"] is None:
+            unread[name] = str(answer["why"])
+        else:
+            compared.add(name)
+            if not answer["same"]:
+                found.wrong.append(f"{name} had caught up with the master and holds something else.")
+    return [f"{name} ({why})" for name, why in unread.items() if name not in compared]
 
 
 def _answer(operation: Operation) -> Any:

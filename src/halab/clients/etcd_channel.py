@@ -1,9 +1,11 @@
 """Calls of one etcd member through its JSON gateway, with an honest word about the outcome of each.
 
 What was never sent, and what etcd refused before it was proposed, is a fail. What was sent and not answered is unknown,
-and so is what etcd answers when it does not know itself: request timed out, leader changed, unavailable. Its robustness
-tests take every failed write for unknown; here those refusals are left out that cannot come after a proposal, so that
-fewer operations weigh on checkers. https://github.com/etcd-io/etcd/tree/main/tests/robustness
+and so is what etcd answers when it does not know itself: request timed out, leader changed, unavailable. So is
+"database space exceeded": a member applies what was proposed before the quota was crossed, and says that it has no
+space for it (server/etcdserver/apply, quotaApplierV3). etcd's robustness tests take every failed write for unknown;
+here those refusals are left out that cannot come after a proposal, so that fewer operations weigh on checkers.
+https://github.com/etcd-io/etcd/tree/main/tests/robustness
 
 Every call asks for a member that knows of a leader (the metadata `hasleader`), as Kubernetes does for its watches: one
 that does not refuses at once instead of keeping its clients waiting.
@@ -31,9 +33,10 @@ _OK: Final = 200
 _UNAUTHENTICATED: Final = 16
 _UNAVAILABLE: Final = 14
 # Codes of gRPC with which etcd refuses a request: invalid argument, not found, already exists, permission denied,
-# exhausted (too many requests, no space), failed precondition, out of range (compacted), not implemented.
-_REFUSALS: Final = frozenset({3, 5, 6, 7, 8, 9, 11, 12, _UNAUTHENTICATED})
+# failed precondition, out of range (compacted), not implemented. Exhausted (8) is not among them: see above.
+_REFUSALS: Final = frozenset({3, 5, 6, 7, 9, 11, 12, _UNAUTHENTICATED})
 _NO_LEADER: Final = "etcdserver: no leader"
+_TOO_MANY: Final = "etcdserver: too many requests"
 # A certificate without a name is taken for a user of no rights; root is never denied.
 _LOGGED_OUT: Final = ("user name is empty", "invalid auth token", "auth store is old", "permission denied")
 
@@ -138,7 +141,7 @@ def logged_out(answer: Mapping[str, Any]) -> bool:
 def refusal(answer: Mapping[str, Any]) -> OperationFailed:
     """What an answer that is an error says of the operation."""
     code, text = _said(answer)
-    sure = code in _REFUSALS or _NO_LEADER in text
+    sure = code in _REFUSALS or _NO_LEADER in text or _TOO_MANY in text
     name = "no-leader" if _NO_LEADER in text else f"grpc-{code}"
     return OperationFailed("fail" if sure else "info", name, text, reached=code != _UNAVAILABLE)
 

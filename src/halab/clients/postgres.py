@@ -36,6 +36,7 @@ IN_RECOVERY = ("55000", "0A000")
 STANDBY_WORDS = ("recovery", "hot standby")
 _DOUBTS = {SYNC_WAIT_CANCELLED: "sync-wait-cancelled", COMMIT_UNFINISHED: "commit-unfinished"}
 UNKNOWN_CLASSES = ("57", "08")
+UNKNOWN_STATES = ("40003",)
 UNKNOWN_SEVERITIES = ("FATAL", "PANIC")
 IDLE_S = 0.02
 """After so long without an answer a connection is looked at before it is used."""
@@ -160,7 +161,7 @@ class Connection:
             try:
                 yield execute
                 # Not sent when it is too late for it. What is open then must not be committed by who comes next.
-                self._execute(link, "COMMIT", (), deadline, within_s)
+                self._commit(link, deadline, within_s)
             except BaseException as error:
                 self._roll_back(link, deadline, lost=isinstance(error, OperationFailed) and error.lost)
                 raise
@@ -183,6 +184,13 @@ class Connection:
     def _close_if_lost(self, error: OperationFailed) -> None:
         if error.lost or not error.reached:
             self.close()
+
+    def _commit(self, link: PGconn, deadline: Deadline, within_s: float) -> None:
+        """A transaction in which a statement has failed is rolled back by COMMIT, and that is no error."""
+        said = self._result(self._guard.query, link, (b"COMMIT",), deadline, within_s).command_status
+        if said != b"COMMIT":
+            text = f"COMMIT was answered with {(said or b'nothing').decode()}"
+            raise OperationFailed("fail", "rolled-back", text, reached=True)
 
     def _roll_back(self, link: PGconn, deadline: Deadline, *, lost: bool) -> None:
         try:
@@ -222,6 +230,15 @@ class Connection:
     def _call(
         self, call: Callable[..., PGresult], link: PGconn, given: tuple[Any, ...], deadline: Deadline, within_s: float
     ) -> list[Row]:
+        result = self._result(call, link, given, deadline, within_s)
+        if not result.nfields:
+            return []
+        self._values.set_pgresult(result)
+        return self._values.load_rows(0, result.ntuples, tuple)
+
+    def _result(
+        self, call: Callable[..., PGresult], link: PGconn, given: tuple[Any, ...], deadline: Deadline, within_s: float
+    ) -> PGresult:
         if deadline.expired:
             # The connection took all the time there was; the next operation can use it.
             raise OperationFailed("fail", "late", f"nothing was sent within {within_s:g} s", reached=True)
@@ -240,10 +257,7 @@ class Connection:
             for words, name in _DOUBTS.items():
                 if words in notice:
                     raise OperationFailed("info", name, first_line(notice), reached=True)
-        if not result.nfields:
-            return []
-        self._values.set_pgresult(result)
-        return self._values.load_rows(0, result.ntuples, tuple)
+        return result
 
 
 def _has_input(link: PGconn) -> bool:
@@ -262,7 +276,7 @@ def _failure(result: PGresult) -> OperationFailed:
     if state in IN_RECOVERY and any(word in text for word in STANDBY_WORDS):
         return OperationFailed("fail", "in-recovery", text, reached=False, lost=True)
     severity = _said(result, DiagnosticField.SEVERITY_NONLOCALIZED) or _said(result, DiagnosticField.SEVERITY)
-    unknown = state[:2] in UNKNOWN_CLASSES or severity in UNKNOWN_SEVERITIES
+    unknown = state[:2] in UNKNOWN_CLASSES or state in UNKNOWN_STATES or severity in UNKNOWN_SEVERITIES
     return OperationFailed("info" if unknown else "fail", state, text, reached=True, lost=unknown)
 
 

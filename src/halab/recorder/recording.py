@@ -24,6 +24,8 @@ from halab.workloads.suite import Suite, cleanup, create, drop
 from halab.workloads.tally import Seen, percentile_ms
 
 FINAL_WITHIN_S = 30.0
+NODES_WITHIN_S = 15.0
+"""For the last look at nodes, however long reading back took: the driver waits half a minute more for both."""
 DROP_WITHIN_S = 15.0
 
 
@@ -131,10 +133,11 @@ class Recording:
         if self._running:
             raise HalabError("the load still runs; send stop_load first")
         self._phase("final-start")
-        missed = 0
+        missed, deadline = 0, Deadline.after(within_s)
         if self._load is not None:
-            missed = resolve(self._plan, self.record, stream=self._load.streams, deadline=Deadline.after(within_s))
-        finals = final_reads(self._cluster, self._suite, rows=self._made and self._rows, within_s=within_s)
+            missed = resolve(self._plan, self.record, stream=self._load.streams, deadline=deadline)
+        left_s = max(deadline.remaining_s, min(within_s, NODES_WITHIN_S))
+        finals = final_reads(self._cluster, self._suite, rows=self._made and self._rows, within_s=left_s)
         for final in finals:
             self.record(final)
         self._phase("final-stop")

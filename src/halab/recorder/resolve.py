@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from halab.history import Record
 from halab.waiting import Deadline
@@ -16,15 +17,19 @@ from halab.workloads.tally import Tally
 def resolve(plan: Plan, record: Callable[[Record], None], *, stream: int, deadline: Deadline) -> int:
     """Read, as clients do, until all was read or time is up; returns how many resolvers were not done.
 
-    Operation numbers are those that leave `stream` - 1 when divided by it.
+    All workloads at once: one whose servers are away takes no time from the others. Operation numbers are those that
+    leave `stream` - 1 when divided by it.
     """
     shared = Shared(record, Tally(), processes=-len(plan.groups), operations=itertools.count(stream - 1, stream))
-    missed = 0
+    clients = [*_clients(plan, shared)]
+    with ThreadPoolExecutor(max_workers=max(len(clients), 1)) as pool:
+        return sum(pool.map(lambda client: client.finish(deadline), clients))
+
+
+def _clients(plan: Plan, shared: Shared) -> Iterator[Client]:
     for process, group in enumerate(plan.groups):
         resolver = None if group.workload is None else workload(group.workload).resolver
         if resolver is not None:
             actor = resolver(plan.reading_back(group))
             # Processes of clients count up from 0; these count down.
-            client = Client(f"resolver-{group.client}", actor, -1 - process, shared, workload=group.workload)
-            missed += client.finish(deadline)
-    return missed
+            yield Client(f"resolver-{group.client}", actor, -1 - process, shared, workload=group.workload)

@@ -68,15 +68,19 @@ class Client:
             due = next_on_grid(due, period_s, now=time.monotonic()) if period_s else 0.0
         self._actor.close()
 
-    def finish(self, deadline: Deadline) -> bool:
-        """Do all that the actor has to do, each until it is acknowledged; returns whether time was up before.
+    def finish(self, deadline: Deadline) -> int:
+        """Do all that the actor has to do, each until it is acknowledged or time is up; returns how much was not.
 
-        What fails when time is up is the last: an actor may have more and more to do while nothing is answered.
+        Nothing is begun after that: some actors have something left to do for as long as they are not answered.
         """
-        missed = False
-        while not missed and (call := self._actor.next()) is not None:
-            while not self.operate(call).ok and not (missed := deadline.expired):
+        missed = 0
+        while (call := self._actor.next()) is not None:
+            if deadline.expired:
+                missed += 1
+                break
+            while not (done := self.operate(call)).ok and not deadline.expired:
                 self._shared.stop.wait(BACK_OFF_S)
+            missed += not done.ok
         self._actor.close()
         return missed
 

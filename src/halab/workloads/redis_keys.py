@@ -6,11 +6,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from halab.clients.outcome import OperationFailed
-from halab.clients.redis_data import RedisData
+from halab.clients.redis_data import Master, RedisData
 from halab.inventory import Cluster, RedisGroup
 from halab.waiting import eventually
 from halab.workloads.actor import OPERATION_WITHIN_S, Setting
@@ -56,8 +57,27 @@ class Content:
         return hashlib.sha256(json.dumps([self.set, self.append, self.incr]).encode()).hexdigest()
 
 
+@contextmanager
+def one_server(connection: RedisData) -> Iterator[None]:
+    """What is read inside is of one server. Raises OperationFailed where the connection had to be made anew.
+
+    It may then lead to another master, and what was found before and after would be nobody's content.
+    """
+    connection.run("PING", within_s=OPERATION_WITHIN_S)
+    asked = connection.who()
+    yield
+    if connection.who() is not asked:
+        words = f"connected to {_named(asked)} at first and to {_named(connection.who())} in the end"
+        raise OperationFailed("fail", "reconnected", words, reached=True)
+
+
 def content(connection: RedisData, prefix: str) -> Content:
-    """All that there is under a prefix. Raises OperationFailed."""
+    """All that there is under a prefix, on one server. Raises OperationFailed."""
+    with one_server(connection):
+        return _content(connection, prefix)
+
+
+def _content(connection: RedisData, prefix: str) -> Content:
     keys = sorted(set(keys_under(connection, prefix)))
     sets = [key for key in keys if key.startswith(f"{prefix}{SET}:")]
     counters = [key for key in keys if key.startswith(f"{prefix}{INCR}:")]
@@ -122,6 +142,10 @@ def keys_under(connection: RedisData, prefix: str) -> Iterator[str]:
         answer = connection.run("SCAN", cursor or 0, "MATCH", f"{prefix}*", "COUNT", BATCH, within_s=OPERATION_WITHIN_S)
         cursor = int(answer[0])
         yield from (key.decode() for key in answer[1])
+
+
+def _named(server: Master | None) -> str:
+    return "nobody" if server is None else f"{server.address}:{server.port} (run {server.run_id[:8]})"
 
 
 def _values(connection: RedisData, keys: list[str]) -> list[Any]:

@@ -22,6 +22,7 @@ from halab.workloads.redis_keys import (
     content,
     group_of,
     master_of,
+    one_server,
     prefix_of,
     remove,
 )
@@ -108,7 +109,7 @@ class Last:
     def next(self) -> Call | None:
         self._since = time.monotonic()
         if self._left is None:
-            self._left = [Call(REPLICA, key=member.name) for member in group_of(self._setting.cluster).members]
+            self._left = [Call(REPLICA, key=name) for name in self._servers()]
             return Call(FINAL)
         return self._left.pop() if self._left else None
 
@@ -116,9 +117,10 @@ class Last:
         if call.f == FINAL:
             seen = content(self._redis, self._prefix)
             value: Json = {"set": seen.set, "append": seen.append, "incr": seen.incr}
-            return Answer(value=value, server=self._master())
+            return Answer(value=value, server=self._master(), extra={"servers": self._servers()})
         try:
-            return self._compared(str(call.key))
+            with one_server(self._redis):
+                return self._compared(str(call.key))
         except OperationFailed as error:
             if time.monotonic() - self._since < GIVE_UP_S:
                 raise
@@ -129,6 +131,9 @@ class Last:
 
     def close(self) -> None:
         self._redis.close()
+
+    def _servers(self) -> list[str]:
+        return [member.name for member in group_of(self._setting.cluster).members]
 
     def _master(self) -> str | None:
         master = self._redis.who()

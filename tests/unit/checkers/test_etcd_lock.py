@@ -136,5 +136,22 @@ def test_locks_are_judged_apart():
     assert verdict.status is Status.VALID, verdict.witness
 
 
+def test_two_locks_never_share_a_revision():
+    """Both writes were under way at once, so that no order of time is broken."""
+    both = {"begin": 5.0, "end": 8.0}
+    parts = [
+        LOAD.operation(op, "acquire", key=key, told={"token": token, "ttl": 3}, **said(token))
+        for op, key, token in ((1, "0", 11), (2, "1", 12))
+    ]
+    for op, key, token in ((3, "0", 11), (4, "1", 12)):
+        asked = {"token": token, "base": None, "new": op}
+        parts.append(LOAD.operation(op, "write", key=key, asked=asked, told={"written": True}, **said(13), **both))
+    verdict = etcd_lock.check(
+        history(*parts, LOAD.operation(20, "final", told={"0": 3, "1": 4}, **said(13))), LOAD.context
+    )
+    assert verdict.status is Status.INVALID
+    assert verdict.details["anomalies"] == {"revision-twice": 1}, verdict.witness
+
+
 def test_without_the_workload_nothing_is_known():
     assert etcd_lock.check(history(), Context(nodes=("pg1",))).status is Status.UNKNOWN

@@ -33,6 +33,7 @@ def final(op, revision, **values):
     return LOAD.operation(op, "final", told=values, client="replay", **said(revision))
 
 
+UNKNOWN = put(4, a=9, outcome="info")
 WRITES = (put(1, 11, a=5), put(2, 12, a=6, b=7), put(3, 13, b=8))
 A, PAIR, B = [11, "a", 5], [[12, "a", 6], [12, "b", 7]], [13, "b", 8]
 LAST = final(20, 13, a=[6, 12], b=[8, 13])
@@ -63,6 +64,23 @@ END = (LAST, REPLAY)
             ),
         ),
         (Status.VALID, "an unknown write that was not", (*WRITES, put(4, a=9, outcome=None), *END)),
+        (
+            Status.UNKNOWN,
+            "No watch after the load came up to revision 14",
+            (*WRITES, UNKNOWN, watched(5, 11, [A], PAIR, [B]), final(20, 14, a=[9, 14], b=[8, 13])),
+        ),
+        (
+            Status.UNKNOWN,
+            "could see nothing before revision 15",
+            (
+                *WRITES,
+                UNKNOWN,
+                watched(5, 11, [A], PAIR, [B]),
+                final(20, 14, a=[9, 14], b=[8, 13]),
+                watched(21, 11, outcome="fail", client="replay"),
+                watched(22, 15, client="replay"),
+            ),
+        ),
         (Status.UNKNOWN, "could not be read after the load", (*WRITES, watched(4, 11, [A, *PAIR], [B]))),
         (Status.UNKNOWN, "No watch after the load came up to revision 13", (*WRITES, watched(4, 11, [A]), LAST)),
         (
@@ -120,6 +138,29 @@ END = (LAST, REPLAY)
         ),
         (Status.INVALID, "final-differs", (*WRITES, final(20, 13, a=[6, 12], b=[7, 12]), REPLAY)),
         (Status.INVALID, "final-differs", (*WRITES, final(20, 13, a=[6, 12]), REPLAY)),
+        (
+            Status.INVALID,
+            "final-differs",
+            (*WRITES, put(4, a=9, b=10, outcome="info"), final(20, 14, a=[9, 14], b=[8, 13]), REPLAY),
+        ),
+        (Status.INVALID, "final-differs", (*WRITES, UNKNOWN, final(20, 13, a=[9, 13], b=[8, 13]), REPLAY)),
+        (Status.INVALID, "final-differs", (*WRITES, put(4, a=9, outcome="fail"), final(20, 14, a=[9, 14], b=[8, 13]))),
+        (
+            Status.INVALID,
+            "final-differs",
+            (*WRITES, UNKNOWN, watched(5, 11, [A], PAIR, [B], [[14, "a", 9]]), final(20, 15, a=[9, 15], b=[8, 13])),
+        ),
+        (
+            Status.INVALID,
+            "missing-event",
+            (
+                *WRITES,
+                UNKNOWN,
+                put(6, 15, b=10),
+                watched(7, 11, [A], PAIR, [B], [[15, "b", 10]]),
+                final(20, 15, a=[9, 14], b=[10, 15]),
+            ),
+        ),
         (Status.INVALID, "revision-twice", (*WRITES, put(4, 13, c=9), *END)),
         (Status.INVALID, "monotonic-writes", (put(0, 14, c=9), *WRITES, *END)),
     ],

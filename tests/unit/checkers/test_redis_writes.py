@@ -27,13 +27,13 @@ def up(op, told=1, **options):
     return LOAD.operation(op, "incr", key="0", asked=1, told=told, **options)
 
 
-def final(**seen):
+def final(*servers, **seen):
     told = {f: [*map(list, seen.get(f, ()))] for f in ("set", "append", "incr")}
-    return LOAD.operation(90, "final", told=told)
+    return LOAD.operation(90, "final", told=told, extra={"servers": [*servers]})
 
 
-def replica(op, same, why="down"):
-    return LOAD.operation(op, "replica", key="redis2", told={"same": same, "why": why})
+def replica(op, same, why="down", *, key="redis2", **options):
+    return LOAD.operation(op, "replica", key=key, told={"same": same, "why": why}, **options)
 
 
 ALL = (put(1), append(2), up(3), final(set=[(1, 1)], append=[(2, 2)], incr=[("0", 1)]))
@@ -56,6 +56,29 @@ ALL = (put(1), append(2), up(3), final(set=[(1, 1)], append=[(2, 2)], incr=[("0"
         (Status.INVALID, 0, "is 3, and only 2 increments", (up(1), up(2, outcome="info"), final(incr=[("0", 3)]))),
         (Status.INVALID, 0, "holds something else", (*ALL, replica(91, False))),
         (Status.UNKNOWN, 0, "not compared: redis2 (down)", (*ALL, replica(91, None))),
+        (Status.UNKNOWN, 0, "not compared: redis2 (why: words)", (*ALL, replica(91, None, outcome="fail"))),
+        (Status.UNKNOWN, 0, "not compared: redis2 (no answer)", (*ALL, replica(91, None, outcome=None))),
+        (
+            Status.UNKNOWN,
+            0,
+            "not compared: redis3 (why: words). All 3",
+            (*ALL, replica(91, True), replica(92, None, key="redis3", outcome="fail")),
+        ),
+        (
+            Status.UNKNOWN,
+            0,
+            "not compared: redis3 (no time was left for it)",
+            (put(1), final("redis2", "redis3", set=[(1, 1)]), replica(91, True)),
+        ),
+        (Status.VALID, 0, "All 1", (put(1), final("redis2", set=[(1, 1)]), replica(91, True))),
+        (Status.VALID, 0, "All 3", (*ALL, replica(91, None, outcome="fail"), replica(92, True))),
+        (Status.INVALID, 0, "holds something", (*ALL, replica(91, None, outcome="fail"), replica(92, False))),
+        (
+            Status.INVALID,
+            1,
+            "1 of 4 acknowledged writes are lost",
+            (put(4), *ALL, replica(91, None, outcome="fail")),
+        ),
         (Status.UNKNOWN, None, "could not be read after the load", (put(1),)),
         (Status.UNKNOWN, None, "No write was acknowledged", (put(1, outcome="info"), final())),
     ],
@@ -75,15 +98,22 @@ def test_a_scenario_may_say_how_much_is_lost(load, most, status):
 
 
 @pytest.mark.parametrize(
-    ("faults", "kept", "status"), [(0, 13, Status.VALID), (1, 12, Status.INVALID), (2, 7, Status.VALID)]
+    ("faults", "kept", "status"),
+    [
+        (0, 20, Status.VALID),
+        (0, 19, Status.INVALID),
+        (1, 13, Status.VALID),
+        (1, 12, Status.INVALID),
+        (2, 7, Status.VALID),
+    ],
 )
 def test_without_waiting_a_fault_may_cost_what_its_window_held(faults, kept, status):
     """Twenty writes, one a second: seven of them are within six seconds."""
     context = replace(LOAD.context, faults=faults)
     writes = [put(number) for number in range(1, 21)]
     verdict = redis_writes.check(history(*writes, final(set=[(1, kept)])), context)
-    assert (verdict.status, verdict.bound.threshold) == (status, 7 * max(faults, 1)), verdict.witness
-    assert verdict.details["lost_within_s"] == 20 - kept - 1
+    assert (verdict.status, verdict.bound.threshold) == (status, 7 * faults), verdict.witness
+    assert verdict.details["lost_within_s"] == max(20 - kept - 1, 0)
 
 
 def test_without_the_workload_nothing_is_known():

@@ -95,6 +95,38 @@ def test_sentinels_agree_again_some_time_after_the_heal() -> None:
     assert redis_agrees.check(seen, bounded("redis_agrees", "<", 5)).status is Status.INVALID
 
 
+MOVED = (
+    sentinels(0, 75, "redis1"),
+    sentinels(75, 76, "redis1", nodes=("redis1",)),
+    sentinels(75, 76, "redis2", nodes=("redis2", "redis3")),
+    sentinels(76, 100, "redis2"),
+)
+
+
+@pytest.mark.parametrize(
+    ("measured", "faults"),
+    [
+        pytest.param(6, [{"injected": 70}], id="from the injection that nobody healed"),
+        pytest.param(6, [{"injected": 30, "healed": 40}, {"planned": 70, "observed": 70.2}], id="the last fault"),
+        pytest.param(4, [{"injected": 30, "healed": 72}, {"injected": 60}], id="the last heal"),
+        pytest.param(1, [], id="without a fault from the disagreement"),
+        pytest.param(1, [{"planned": 20}], id="a fault that was only planned"),
+    ],
+)
+def test_where_nothing_is_healed_agreement_counts_from_what_broke_it(
+    measured: float, faults: list[dict[str, float]]
+) -> None:
+    lives = [fault(steps, target="redis1", name=f"fault-{number}") for number, steps in enumerate(faults)]
+    verdict = redis_agrees.check(history(*MOVED, *lives, load=(0, 90)), CONTEXT)
+    assert verdict.measured == pytest.approx(measured, abs=0.1)
+
+
+def test_sentinels_that_agree_all_along_were_never_apart() -> None:
+    assert redis_agrees.check(history(sentinels(0, 60, "redis2")), CONTEXT).measured == pytest.approx(0, abs=0.1)
+    at_once = sentinels(0, 30, "redis1", nodes=("redis1",)), sentinels(30, 60, "redis2", nodes=("redis1",))
+    assert redis_agrees.check(history(*at_once), CONTEXT).measured == pytest.approx(0, abs=0.1)
+
+
 def test_sentinels_that_do_not_agree_in_the_end() -> None:
     apart = sentinels(0, 60, "redis1", nodes=("redis1",)), sentinels(0, 60, "redis2", nodes=("redis2", "redis3"))
     verdict = redis_agrees.check(history(*apart, HIT), CONTEXT)

@@ -96,6 +96,26 @@ def test_an_error_of_the_statement_is_a_failure_of_a_reached_server(client):
     assert (error.outcome, error.error_class, error.reached) == ("fail", "23505", True)
 
 
+def test_a_server_that_does_not_know_itself_leaves_an_unknown(client):
+    said = "DO $$BEGIN RAISE 'words' USING ERRCODE = '40003'; END$$"
+    assert failure(lambda: client.run(said, within_s=5)).outcome == "info"
+    said = "DO $$BEGIN RAISE 'words' USING ERRCODE = '40001'; END$$"
+    assert failure(lambda: client.run(said, within_s=5)).outcome == "fail"
+
+
+def test_a_commit_that_rolls_back_is_a_failure(client):
+    """As it does where a statement has failed, even if who asked for it took no notice."""
+
+    def work() -> None:
+        with client.transaction(within_s=5) as execute:
+            execute("INSERT INTO numbers VALUES (1)")
+            failure(lambda: execute("SELECT 1 / 0"))
+
+    error = failure(work)
+    assert (error.outcome, error.error_class, error.reached) == ("fail", "rolled-back", True)
+    assert client.run("SELECT id FROM numbers", within_s=5) == []
+
+
 def test_a_session_ended_in_the_middle_of_a_statement_is_unknown(postgres, client):
     pid = pid_of(client)
     killer = postgres.connection()

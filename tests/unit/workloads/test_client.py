@@ -1,50 +1,55 @@
-"""How a resolver's client ends, whatever its actor has still to do."""
+"""A client that does what is left to do, and when it stops."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
 
 import pytest
 
 from halab.clients.outcome import OperationFailed
-from halab.history import Record
+from halab.history import Complete, Invoke
 from halab.waiting import Deadline
-from halab.workloads.actor import FINAL, Answer, Call
+from halab.workloads.actor import Answer, Call
 from halab.workloads.client import Client, Shared
 from halab.workloads.tally import Tally
 
 
-@dataclass
-class Reader:
-    """Reads pages, and knows the next one only from the answer to the last."""
+class Endless:
+    """Always has something left to do; is answered or not."""
 
-    pages: int
-    answers: int
-    """So many times it is answered, then never again."""
-    endpoint: str = "write"
-    page: int = 0
+    endpoint = "any"
 
-    def next(self) -> Call | None:
-        return Call(FINAL, value=self.page) if self.page < self.pages else None
+    def __init__(self, *, answered: bool) -> None:
+        self._answered = answered
+        self.closed = False
 
-    def call(self, call: Call) -> Answer:
-        if not self.answers:
-            raise OperationFailed("fail", "connect-refused", "nobody is there", reached=False)
-        self.answers -= 1
-        self.page += 1
-        return Answer(value=call.value)
+    def next(self) -> Call:
+        return Call("look")
 
-    def elsewhere(self) -> None:
-        """There is no other server."""
+    def call(self, _call: Call) -> Answer:
+        time.sleep(0.01)
+        if not self._answered:
+            raise OperationFailed("fail", "away", "nobody answers", reached=False)
+        return Answer()
+
+    def elsewhere(self) -> None: ...
 
     def close(self) -> None:
-        self.endpoint = "closed"
+        self.closed = True
 
 
-@pytest.mark.parametrize(("answers", "missed", "calls"), [(3, False, 3), (2, True, 3), (0, True, 1)])
-def test_when_time_is_up_the_first_that_fails_is_the_last(answers: int, missed: bool, calls: int) -> None:
-    records: list[Record] = []
-    reader = Reader(pages=3, answers=answers)
-    client = Client("resolver-1", reader, -1, Shared(records.append, Tally(), processes=-1))
-    assert client.finish(Deadline.after(0)) is missed
-    assert (len(records), reader.endpoint) == (2 * calls, "closed")
+@pytest.mark.parametrize("answered", [True, False])
+def test_who_always_finds_something_to_do_stops_when_time_is_up(answered):
+    records: list[Invoke | Complete] = []
+
+    def record(each: Invoke | Complete) -> None:
+        assert len(records) < 400, "it goes on for ever"
+        records.append(each)
+
+    actor = Endless(answered=answered)
+    began = time.monotonic()
+    missed = Client("x", actor, 0, Shared(record, Tally(), processes=1)).finish(Deadline.after(0.3))
+    assert time.monotonic() - began < 2
+    assert missed == (1 if answered else 2), "what was not answered, and what was not begun"
+    assert actor.closed
+    assert {each.type for each in records if isinstance(each, Complete)} == {"ok" if answered else "fail"}

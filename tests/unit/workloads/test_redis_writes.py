@@ -8,8 +8,10 @@ import time
 import pytest
 from tests.unit.workloads.services import redis_servers  # noqa: F401 (a fixture)
 
+from halab.clients.outcome import OperationFailed
 from halab.verdict import Status
 from halab.workloads.actor import OPERATION_WITHIN_S
+from halab.workloads.redis_keys import content
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,27 @@ def _of(client: int, rest: int) -> int:
     """One of the first values that a client writes, by its rest when divided by three; 0 is of a set, 1 of a list."""
     first = client * 1_000_000_000 + 1
     return next(value for value in range(first, first + 3) if value % 3 == {2: 0, 0: 1}[rest])
+
+
+@pytest.mark.parametrize("at", ["MGET", "LRANGE"])
+def test_what_was_read_over_two_connections_is_nobodys_content(cluster, redis_servers, monkeypatch, at):  # noqa: F811
+    client = redis_servers.client()
+    run = client.run
+    run("SET", "mixed:set:1", 1, within_s=1)
+    run("RPUSH", "mixed:append:0", 2, within_s=1)
+    assert (content(client, "mixed:").set, content(client, "mixed:").append) == ([[1, 1]], [[2, 2]])
+
+    def interrupted(*command, within_s):
+        if command[0] == at:
+            client.close()
+        return run(*command, within_s=within_s)
+
+    monkeypatch.setattr(client, "run", interrupted)
+    with pytest.raises(OperationFailed, match=r"reconnected: connected to 127.* at first and to 127") as caught:
+        content(client, "mixed:")
+    assert caught.value.outcome == "fail"
+    run("UNLINK", "mixed:set:1", "mixed:append:0", within_s=1)
+    client.close()
 
 
 def test_a_failover_costs_nothing_that_a_replica_has(run, redis_servers):  # noqa: F811
