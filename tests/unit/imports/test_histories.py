@@ -30,8 +30,8 @@ def history_of(folder: Path, events: list[Event], model: str = "register", form:
     return read(written(folder, events, form), model_named(model))
 
 
-def verdict(folder: Path, events: list[Event], model: str, **more: Any) -> Status:
-    return judge(history_of(folder, events, model), model_named(model), **more).status
+def verdict(folder: Path, events: list[Event], model: str, form: str = "json-lines", **more: Any) -> Status:
+    return judge(history_of(folder, events, model, form), model_named(model), **more).status
 
 
 def told(capsys: pytest.CaptureFixture[str], path: str, model: str, *, as_json: bool = False) -> str:
@@ -190,6 +190,23 @@ def test_levels(tmp_path: Path) -> None:
     ]
     assert verdict(tmp_path, events, "list-append", isolation="read-committed") is Status.VALID
     assert verdict(tmp_path, events, "list-append", isolation="serializable") is Status.INVALID
+
+
+@pytest.mark.parametrize("form", ["json-lines", "edn-lines"])
+def test_an_acknowledged_read_of_null_found_no_list(form: str, tmp_path: Path) -> None:
+    append, read = done(0, "txn", [["append", "x", 1]]), done(1, "txn", [["r", "x", None]])
+    assert verdict(tmp_path, [*append, *read], "list-append", form=form) is Status.INVALID
+    unsure = [*append, *done(1, "txn", [["r", "x", None]], outcome="info")]
+    once = done(2, "txn", [["r", "x", None]], [["r", "x", [1]]])
+    assert verdict(tmp_path, [*unsure, *once], "list-append", form=form) is Status.VALID
+
+
+def test_write_skew_shows_in_lists_that_were_null(tmp_path: Path) -> None:
+    one, two = [["r", "x", None], ["append", "y", 1]], [["r", "y", None], ["append", "x", 1]]
+    both = [*begun(0, "txn", one), *begun(1, "txn", two), *ended(0, "ok", "txn", one), *ended(1, "ok", "txn", two)]
+    final = done(2, "txn", [["r", "x", None], ["r", "y", None]], [["r", "x", [1]], ["r", "y", [1]]])
+    assert verdict(tmp_path, [*both, *final], "list-append", isolation="serializable") is Status.INVALID
+    assert verdict(tmp_path, [*both, *final], "list-append", isolation="snapshot-isolation") is Status.VALID
 
 
 def test_transactions_that_did_not_commit_answer_nothing(tmp_path: Path) -> None:
