@@ -12,6 +12,7 @@ from halab.consistency.columns import OK
 from halab.consistency.finding import Finding
 from halab.imports.history import Entry
 from halab.imports.judges.common import stamps
+from halab.imports.judges.looks import looked_at
 from halab.imports.model import Task
 from halab.imports.naming import Coder, tell
 from halab.verdict import Status
@@ -30,14 +31,18 @@ def judge(task: Task) -> Finding:
     if not opened and not heard:
         return Finding(status=Status.UNKNOWN, words="No read succeeded.", judged=len(entries))
     opening = _balances(opened[0].asked if opened else heard[0].answered, coder)
-    final = heard.pop() if opened and heard else None
+    # What a read showed first cannot show that anything is wrong with it.
+    looks = heard if opened else heard[1:]
+    final = heard[-1] if opened and heard else None
     found = bank.check(
         transfers,
-        [_read(entry, coder) for entry in heard],
+        [_read(entry, coder) for entry in heard if entry is not final],
         opening=opening,
         final=_read(final, coder) if final else None,
         tell=tell,
     )
+    moves = ((None, entry) for entry in entries if entry.f == "transfer")
+    found = looked_at(found, moves, ((None, entry) for entry in looks))
     if opened:
         return found
     words = f"{found.words} What there is at first was taken from the first read, {tell(heard[0].op)}."

@@ -41,12 +41,18 @@ def key_of(entry: Entry) -> Hashable:
 
 def by_key(entries: Sequence[Entry], judge: Callable[[Sequence[Entry]], Finding]) -> Finding:
     """The findings on the entries of each key as one; the worst of them speaks."""
-    groups: dict[Hashable, list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault(entry.key, []).append(entry)
+    groups = grouped(entries)
     if len(groups) < 2:
         return judge(entries)
     return together({key: judge(group) for key, group in groups.items()})
+
+
+def grouped(entries: Sequence[Entry]) -> dict[Hashable, list[Entry]]:
+    """The entries of each key."""
+    groups: dict[Hashable, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.key, []).append(entry)
+    return groups
 
 
 def together(findings: Mapping[Hashable, Finding]) -> Finding:
@@ -56,7 +62,7 @@ def together(findings: Mapping[Hashable, Finding]) -> Finding:
     key, first = next(iter(decisive.items()))
     return Finding(
         status=status,
-        words=f"{len(decisive)} of {len(findings)} keys; of key {_named(key)}: {first.words}",
+        words=f"{len(decisive)} of {len(findings)} keys; of key {named(key)}: {first.words}",
         judged=sum(finding.judged for finding in findings.values()),
         anomalies=tuple(_placed(each, key) for key, finding in decisive.items() for each in finding.anomalies),
         details=_details(findings),
@@ -64,12 +70,13 @@ def together(findings: Mapping[Hashable, Finding]) -> Finding:
 
 
 def _placed(anomaly: Anomaly, key: Hashable) -> Anomaly:
-    return replace(anomaly, words=f"Key {_named(key)}: {anomaly.words}")
+    return replace(anomaly, words=f"Key {named(key)}: {anomaly.words}")
 
 
-def _named(key: Hashable) -> str:
+def named(key: Hashable) -> str:
+    """A key in words."""
     return str(UNKEYED) if key is None else shown(key)
 
 
 def _details(findings: Mapping[Hashable, Finding]) -> dict[str, Any]:
-    return {"keys": {_named(key): {"status": each.status, **each.details} for key, each in findings.items()}}
+    return {"keys": {named(key): {"status": each.status, **each.details} for key, each in findings.items()}}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from halab.consistency import linearizable
@@ -11,19 +12,25 @@ from halab.consistency.columns import OK
 from halab.consistency.finding import Finding
 from halab.consistency.models import KeyValue, Lock, Model, Queue, Transactions
 from halab.imports.history import Entry
-from halab.imports.judges.common import key_of, stamps
-from halab.imports.judges.steps import agreed
+from halab.imports.judges.common import grouped, key_of, stamps
+from halab.imports.judges.elements import emptied
+from halab.imports.judges.looks import NOTHING_TO_LOSE, doubted, looked_at, of_keys
+from halab.imports.judges.steps import Step, agreed
 from halab.imports.model import Task
 from halab.imports.naming import tell
+from halab.imports.shapes import READ, WRITE
 from halab.imports.values import hashable
+from halab.verdict import Status
 
 SOMEBODY: Final = "somebody"
 """Who holds a mutex."""
 
 
 def key_value(task: Task) -> Finding:
-    """Texts that can be appended to; null is the empty one."""
-    return _search(task, KeyValue(), _asked_or_empty, _answered_or_empty)
+    """Texts that can be appended to; null is the empty one. Keys that were never read are named beside the verdict."""
+    found = _search(task, KeyValue(), _asked_or_empty, _answered_or_empty)
+    changes = ((entry.key, entry) for entry in task.history.entries if entry.f != "get")
+    return looked_at(found, changes, ((entry.key, entry) for entry in task.entries("get")), some_suffice=True)
 
 
 def lock(task: Task) -> Finding:
@@ -38,14 +45,48 @@ def mutex(task: Task) -> Finding:
 
 def fifo_queue(task: Task) -> Finding:
     """Elements leave in the order in which they came; a dequeue that finds nothing answers null."""
-    return _search(task, Queue(), lambda entry: hashable(entry.asked) if entry.f == "enqueue" else None, _element)
+    found = _search(task, Queue(), lambda entry: hashable(entry.asked) if entry.f == "enqueue" else None, _element)
+    if found.status is not Status.VALID:
+        return found
+    if not any(entry.outcome == OK for entry in task.entries("enqueue")):
+        return doubted(found, NOTHING_TO_LOSE)
+    keys = grouped(task.history.entries)
+    inside = {key: count for key, entries in keys.items() if (count := _inside(entries))}
+    if not inside:
+        return found
+    where = of_keys([*inside], len(keys))
+    elements = f"{sum(inside.values())} acknowledged elements are not out"
+    return doubted(found, f"Nobody looked what the queue holds in the end{where}; {elements}.")
+
+
+def _inside(entries: Sequence[Entry]) -> int:
+    """How many acknowledged elements did not come out, unless somebody found the queue empty after all of them."""
+    if emptied(entries):
+        return 0
+    known = [entry for entry in entries if entry.outcome == OK]
+    put = Counter([hashable(entry.asked) for entry in known if entry.f == "enqueue"])
+    return (put - Counter([_element(entry) for entry in known])).total()
 
 
 def transactions(task: Task) -> Finding:
     """Reads and writes of several keys at once."""
     steps = agreed(task)
     calls = [_transaction(entry, steps[entry.op]) for entry in task.history.entries]
-    return linearizable.check(calls, model=Transactions(), limit_s=task.limit_s, tell=tell)
+    found = linearizable.check(calls, model=Transactions(), limit_s=task.limit_s, tell=tell)
+    parts = [(entry, *part) for entry in task.history.entries for part in _outward(steps[entry.op])]
+    changes = ((key, entry) for entry, step, key in parts if step == WRITE)
+    return looked_at(found, changes, ((key, entry) for entry, step, key in parts if step == READ))
+
+
+def _outward(steps: Iterable[Step]) -> Iterator[tuple[str, Hashable]]:
+    """Its writes, and its reads of what others wrote, each with its key."""
+    own: set[Hashable] = set()
+    for step, key, _ in steps:
+        name = hashable(key)
+        if step == WRITE:
+            own.add(name)
+        if step == WRITE or name not in own:
+            yield step, name
 
 
 def _search(task: Task, model: Model, argument: Callable[[Entry], Any], result: Callable[[Entry], Any]) -> Finding:

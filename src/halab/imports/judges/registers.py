@@ -14,6 +14,7 @@ from halab.consistency.finding import Finding
 from halab.consistency.models import Register
 from halab.imports.history import Entry
 from halab.imports.judges.common import key_of, stamps
+from halab.imports.judges.looks import looked_at
 from halab.imports.model import Task
 from halab.imports.naming import tell
 from halab.imports.values import hashable
@@ -34,7 +35,13 @@ def judge(task: Task) -> Finding:
     unjudged = set(found.details.get("unjudged_keys", ()))
     ambiguous = {entry.key for entry, code in zip(plain, codes.tolist(), strict=True) if code in unjudged}
     searched = compared | ambiguous
-    return _with_search(found, entries, searched, task) if searched else found
+    found = _with_search(found, entries, searched, task) if searched else found
+    changes = ((entry.key, entry) for entry in entries if _sets(entry))
+    return looked_at(found, changes, ((entry.key, entry) for entry in entries if entry.f != "write"))
+
+
+def _sets(entry: Entry) -> bool:
+    return entry.f == "write" or (entry.f == "cas" and entry.answered is not False)
 
 
 def _answered(entries: Sequence[Entry]) -> bool:
