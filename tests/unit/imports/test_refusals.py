@@ -52,6 +52,8 @@ def refused(path: str, model: str | None, *, isolation: str | None = None, time_
         ("kv", done(0, "get", None, 5), 2, "value = 5", "It gives text"),
         ("queue", done(0, "enqueue"), 1, "value", "anything but null"),
         ("set", done(0, "read", None, 5), 2, "value = 5", "It gives a list"),
+        ("set", done(0, "read", None, [1, None]), 2, "value = [1, None]", "It gives a list without null"),
+        ("queue", done(0, "drain", None, ["a", None]), 2, "value = ['a', None]", "It gives a list without null"),
         ("counter", done(0, "add", "x"), 1, "value = 'x'", "an integer or null"),
         ("bank", done(0, "transfer", {"from": 1, "to": 2, "amount": -1}), 1, "value", "amount"),
         ("bank", done(0, "read", None, {"a": "x"}), 2, "value", "integer balance"),

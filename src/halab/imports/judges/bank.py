@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from halab.consistency import bank
 from halab.consistency.bank import Read, Transfer
@@ -16,6 +16,9 @@ from halab.imports.judges.looks import looked_at
 from halab.imports.model import Task
 from halab.imports.naming import Coder, tell
 from halab.verdict import Status
+
+_DIGITS: Final = 19
+"""Texts of so many are no numbers of accounts; Python converts none of thousands."""
 
 
 def judge(task: Task) -> Finding:
@@ -64,7 +67,7 @@ def _names(entry: Entry) -> Sequence[object]:
 def _account(name: object) -> object:
     """Keys of JSON objects are text, so that 0 and "0" are one account."""
     text = str(name)
-    return int(text) if text.isdecimal() and str(int(text)) == text else text
+    return int(text) if len(text) < _DIGITS and text.isdecimal() and str(int(text)) == text else text
 
 
 def _balances(shown: Mapping[Any, int | None], coder: Coder) -> dict[int, int]:

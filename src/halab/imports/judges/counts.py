@@ -96,4 +96,5 @@ def _version(entry: Entry, refusals: Refusals) -> int:
 
 
 def _session(entry: Entry) -> object:
-    return (entry.facts or {}).get("session", entry.process)
+    session = (entry.facts or {}).get("session")
+    return entry.process if session is None else session
