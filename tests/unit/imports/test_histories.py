@@ -179,6 +179,53 @@ def test_sessions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert verdict(tmp_path, [*done(0, "write", None, 2), *done(0, "read", None, 1)], "monotonic") is Status.INVALID
 
 
+def test_without_a_session_it_is_the_process(tmp_path: Path) -> None:
+    named = done(0, "write", 1, session="s")
+    unnamed = [*done(1, "read", None, 2, session=None), *done(1, "read", None, 1)]
+    assert verdict(tmp_path, [*named, *unnamed], "monotonic") is Status.INVALID
+
+
+def test_accounts_may_have_names_of_any_length(tmp_path: Path) -> None:
+    for name in ("7" * 5000, "7" * 19, "7"):
+        events = [*done(0, "open", {name: 5, "1": 5}), *done(0, "transfer", {"from": name, "to": 1, "amount": 2})]
+        assert verdict(tmp_path, [*events, *done(0, "read", None, {name: 3, "1": 7})], "bank") is Status.VALID
+        assert verdict(tmp_path, [*events, *done(0, "read", None, {name: 5, "1": 5})], "bank") is Status.INVALID
+
+
+def fork(*keys: object) -> list[Event]:
+    """Two reads of two keys, of which each shows the write that the other lacks."""
+    one, two = keys
+    asked = [["r", one, None], ["r", two, None]]
+    return [
+        *done(0, "txn", [["w", one, 7]]),
+        *done(0, "txn", [["w", two, 8]]),
+        *done(1, "txn", asked, [["r", one, 7], ["r", two, None]]),
+        *done(2, "txn", asked, [["r", one, None], ["r", two, 8]]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ((5, 0), "In group [0, 5], operation 2 (lines 5 and 6) read 7 of key 5 and nothing of key 0, operation 3"),
+        (
+            ("x", 1),
+            'In group ["x", 1], operation 2 (lines 5 and 6) read 7 of key "x" and nothing of key 1, operation 3',
+        ),
+        (("x", None), 'operation 2 (lines 5 and 6) read 7 of key "x" and nothing of key null'),
+    ],
+)
+def test_keys_of_forks_have_their_names(
+    keys: tuple[object, ...], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert words in told(capsys, written(tmp_path, fork(*keys)), "long-fork")
+
+
+def test_groups_whose_keys_are_equal_are_one(tmp_path: Path) -> None:
+    again = done(3, "txn", [["r", 1.0, None], ["r", "x", None]], [["r", 1.0, 8], ["r", "x", None]])
+    assert verdict(tmp_path, [*fork("x", 1), *again], "long-fork") is Status.INVALID
+
+
 def test_levels(tmp_path: Path) -> None:
     reads = [[["r", "x", None], ["r", "y", None]], [["r", "x", []], ["r", "y", [1]]]]
     other = [[["r", "x", None], ["r", "y", None]], [["r", "x", [1]], ["r", "y", []]]]
