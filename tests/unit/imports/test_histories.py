@@ -127,6 +127,9 @@ def test_a_search_that_takes_too_long_proves_nothing(tmp_path: Path) -> None:
 def test_a_cas_may_answer_that_it_did_not_take_place(tmp_path: Path) -> None:
     begin = done(0, "write", 1)
     assert verdict(tmp_path, [*begin, *done(0, "cas", [2, 3], False)], "cas-register") is Status.VALID
+    keyed = [*done(0, "write", [0, 1]), *done(0, "cas", [0, [5, 2]], [0, False])]
+    assert verdict(tmp_path, keyed, "cas-register") is Status.VALID
+    assert verdict(tmp_path, [*keyed, *done(0, "cas", [0, [1, 2]], [0, False])], "cas-register") is Status.INVALID
     refused = [*begin, *begun(0, "cas", [1, 3]), *ended(0, "ok", "cas", False)]
     assert verdict(tmp_path, refused, "cas-register") is Status.INVALID
 

@@ -12,7 +12,7 @@ from halab.consistency.columns import OK
 from halab.consistency.finding import Finding
 from halab.consistency.models import KeyValue, Lock, Model, Queue, Transactions
 from halab.imports.history import Entry
-from halab.imports.judges.common import grouped, key_of, stamps
+from halab.imports.judges.common import grouped, key_of, stamps, yes_or_no
 from halab.imports.judges.elements import emptied
 from halab.imports.judges.looks import NOTHING_TO_LOSE, doubted, looked_at, of_keys
 from halab.imports.judges.steps import Step, agreed
@@ -35,12 +35,18 @@ def key_value(task: Task) -> Finding:
 
 def lock(task: Task) -> Finding:
     """A lock that knows its owner: the value of the invocation, or the process."""
-    return _search(task, Lock(), lambda entry: hashable(_owner(entry)), _refusal)
+    return _lock(task, lambda entry: hashable(_owner(entry)))
 
 
 def mutex(task: Task) -> Finding:
     """A lock that anybody may release."""
-    return _search(task, Lock(), _somebody, _refusal)
+    return _lock(task, _somebody)
+
+
+def _lock(task: Task, owner: Callable[[Entry], Any]) -> Finding:
+    """Raises InputError for answers that are neither yes nor no."""
+    yes_or_no(task, "acquire", "release")
+    return _search(task, Lock(), owner, _refusal)
 
 
 def fifo_queue(task: Task) -> Finding:

@@ -13,7 +13,7 @@ from halab.consistency.columns import OK, READ, WRITE, Columns
 from halab.consistency.finding import Finding
 from halab.consistency.models import Register
 from halab.imports.history import Entry
-from halab.imports.judges.common import key_of, stamps
+from halab.imports.judges.common import key_of, stamps, yes_or_no
 from halab.imports.judges.looks import looked_at
 from halab.imports.model import Task
 from halab.imports.naming import tell
@@ -22,7 +22,8 @@ from halab.verdict import Status, compose
 
 
 def judge(task: Task) -> Finding:
-    """Whether each key is a register."""
+    """Whether each key is a register. Raises InputError for a cas that answers neither yes nor no."""
+    yes_or_no(task, "cas")
     entries = task.entries()
     compared = {entry.key for entry in entries if entry.f == "cas"}
     plain = [entry for entry in entries if entry.key not in compared] if compared else entries
@@ -89,11 +90,17 @@ def _with_search(found: Finding, entries: Sequence[Entry], keys: Collection[Hash
 
 
 def _call(entry: Entry) -> Call:
-    result = entry.answered if entry.f == "read" else entry.answered is not False if entry.f == "cas" else None
     return Call(
         **stamps(entry),
         key=key_of(entry),
         f=entry.f,
         argument=None if entry.f == "read" else hashable(entry.asked),
-        result=hashable(result) if entry.outcome == OK else None,
+        result=_result(entry) if entry.outcome == OK else None,
     )
+
+
+def _result(entry: Entry) -> Hashable:
+    """What was read, or whether a cas took place."""
+    if entry.f == "read":
+        return hashable(entry.answered)
+    return entry.answered is not False if entry.f == "cas" else None
