@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from halab.consistency import linearizable
 from halab.consistency.call import Call
 from halab.consistency.columns import OK
 from halab.consistency.finding import Finding
@@ -15,11 +14,12 @@ from halab.imports.history import Entry
 from halab.imports.judges.common import grouped, key_of, stamps, yes_or_no
 from halab.imports.judges.elements import emptied
 from halab.imports.judges.looks import NOTHING_TO_LOSE, doubted, looked_at, of_keys
+from halab.imports.judges.orders import ordered
 from halab.imports.judges.steps import Step, agreed
 from halab.imports.model import Task
-from halab.imports.naming import tell
 from halab.imports.shapes import READ, WRITE
-from halab.imports.values import hashable
+from halab.imports.values import hashable, shown
+from halab.imports.wording import deed
 from halab.verdict import Status
 
 SOMEBODY: Final = "somebody"
@@ -35,18 +35,20 @@ def key_value(task: Task) -> Finding:
 
 def lock(task: Task) -> Finding:
     """A lock that knows its owner: the value of the invocation, or the process."""
-    return _lock(task, lambda entry: hashable(_owner(entry)))
+    return _lock(task, lambda entry: hashable(_owner(entry)), lambda entry: f"{entry.f} {shown(_owner(entry))}")
 
 
 def mutex(task: Task) -> Finding:
     """A lock that anybody may release."""
-    return _lock(task, _somebody)
+    return _lock(task, _somebody, lambda entry: entry.f)
 
 
-def _lock(task: Task, owner: Callable[[Entry], Any]) -> Finding:
+def _lock(task: Task, owner: Callable[[Entry], Any], did: Callable[[Entry], str]) -> Finding:
     """Raises InputError for answers that are neither yes nor no."""
     yes_or_no(task, "acquire", "release")
-    return _search(task, Lock(), owner, _refusal)
+    return _search(
+        task, Lock(), owner, _refusal, lambda entry: f"{did(entry)}{' -> false' if _refusal(entry) is False else ''}"
+    )
 
 
 def fifo_queue(task: Task) -> Finding:
@@ -78,7 +80,7 @@ def transactions(task: Task) -> Finding:
     """Reads and writes of several keys at once."""
     steps = agreed(task)
     calls = [_transaction(entry, steps[entry.op]) for entry in task.history.entries]
-    found = linearizable.check(calls, model=Transactions(), limit_s=task.limit_s, tell=tell)
+    found = ordered(task, calls, Transactions())
     parts = [(entry, *part) for entry in task.history.entries for part in _outward(steps[entry.op])]
     changes = ((key, entry) for entry, step, key in parts if step == WRITE)
     return looked_at(found, changes, ((key, entry) for entry, step, key in parts if step == READ))
@@ -95,7 +97,13 @@ def _outward(steps: Iterable[Step]) -> Iterator[tuple[str, Hashable]]:
             yield step, name
 
 
-def _search(task: Task, model: Model, argument: Callable[[Entry], Any], result: Callable[[Entry], Any]) -> Finding:
+def _search(
+    task: Task,
+    model: Model,
+    argument: Callable[[Entry], Any],
+    result: Callable[[Entry], Any],
+    did: Callable[[Entry], str] = deed,
+) -> Finding:
     calls = (
         Call(
             **stamps(entry),
@@ -106,7 +114,7 @@ def _search(task: Task, model: Model, argument: Callable[[Entry], Any], result: 
         )
         for entry in task.history.entries
     )
-    return linearizable.check(calls, model=model, limit_s=task.limit_s, tell=tell)
+    return ordered(task, calls, model, did)
 
 
 def _asked_or_empty(entry: Entry) -> str | None:

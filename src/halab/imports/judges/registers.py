@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from halab.consistency import linearizable, register
+from halab.consistency import register
 from halab.consistency.call import Call
 from halab.consistency.columns import OK, READ, WRITE, Columns
 from halab.consistency.finding import Finding
@@ -15,6 +15,7 @@ from halab.consistency.models import Register
 from halab.imports.history import Entry
 from halab.imports.judges.common import key_of, stamps, yes_or_no
 from halab.imports.judges.looks import looked_at
+from halab.imports.judges.orders import ordered
 from halab.imports.model import Task
 from halab.imports.naming import tell
 from halab.imports.values import hashable
@@ -78,7 +79,7 @@ def _with_search(found: Finding, entries: Sequence[Entry], keys: Collection[Hash
     calls = [_call(entry) for entry in chosen if entry.key in answered]
     if not calls:
         return found
-    sought = linearizable.check(calls, model=Register(), limit_s=task.limit_s, tell=tell)
+    sought = ordered(task, calls, Register())
     status = compose((found.status, sought.status))
     return Finding(
         status=status,
