@@ -49,6 +49,11 @@ def test_owners_of_locks(tmp_path: Path) -> None:
             "operation 0 (line 1, no completion: release, outcome unknown), operation 1 (lines 2 and 3: acquire)",
         ),
         (
+            "mutex",
+            [*done(0, "release", None, False, outcome="info"), *done(1, "acquire") * 3],
+            "operation 0 (lines 1 and 2: release, outcome unknown), operation 1 (lines 3 and 4: acquire)",
+        ),
+        (
             "transactions",
             [*done(0, "txn", [["w", None, 1]]), *done(1, "txn", [["r", None, None]], [["r", None, 2]])],
             'store null: no order explains operation 1 (lines 3 and 4: txn [["r", null, null]] -> [["r", null, 2]])',

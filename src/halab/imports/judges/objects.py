@@ -46,9 +46,8 @@ def mutex(task: Task) -> Finding:
 def _lock(task: Task, owner: Callable[[Entry], Any], did: Callable[[Entry], str]) -> Finding:
     """Raises InputError for answers that are neither yes nor no."""
     yes_or_no(task, "acquire", "release")
-    return _search(
-        task, Lock(), owner, _refusal, lambda entry: f"{did(entry)}{' -> false' if _refusal(entry) is False else ''}"
-    )
+    refused = " -> false"
+    return _search(task, Lock(), owner, _refusal, lambda entry: f"{did(entry)}{refused if _refused(entry) else ''}")
 
 
 def fifo_queue(task: Task) -> Finding:
@@ -135,7 +134,11 @@ def _somebody(entry: Entry) -> str:
 
 
 def _refusal(entry: Entry) -> bool | None:
-    return False if entry.answered is False else None
+    return False if _refused(entry) else None
+
+
+def _refused(entry: Entry) -> bool:
+    return entry.outcome == OK and entry.answered is False
 
 
 def _element(entry: Entry) -> object:
