@@ -47,7 +47,12 @@ def total(**balances: int) -> list[Event]:
         ("kv", PUT, done(1, "get", None, "a", key="x"), 'Nobody read what was acknowledged of key "x".'),
         ("kv", [*PUT, *done(1, "get", outcome="info", key="x")], done(2, "get", None, "a", key="x"), 'of key "x".'),
         ("kv", done(0, "append", "a"), done(1, "get", None, "a"), "Nobody read what was acknowledged."),
-        ("kv", done(1, "get", None, ""), [*PUT, *done(1, "get", None, "a", key="x")], "Nothing was acknowledged"),
+        (
+            "kv",
+            done(1, "get", None, "", key="x"),
+            [*PUT, *done(1, "get", None, "a", key="x")],
+            "Nothing was acknowledged",
+        ),
         ("register", [*WRITE_A, *READ_A, *WRITE_B], READ_B, 'of 1 of 2 keys: "b".'),
         ("register", [*WRITE_B, *begun(1, "read", key="a"), *ended(1, "ok", "read", key="a")], READ_B, 'of key "b".'),
         ("register", [*begun(1, "read"), *ended(1, "ok", "read"), *done(0, "write", False)], [], "Nobody read"),

@@ -65,8 +65,8 @@ def test_owners_of_locks(tmp_path: Path) -> None:
         ),
         (
             "fifo-queue",
-            [*done(0, "enqueue", "a"), *done(0, "enqueue", ["b"], key=None), *done(1, "dequeue", None, ["b"])],
-            'operation 1 (lines 3 and 4: enqueue ["b"]), operation 2 (lines 5 and 6: dequeue -> ["b"]).',
+            [*done(0, "enqueue", "a"), *done(0, "enqueue", {"b": 1}), *done(1, "dequeue", None, {"b": 1})],
+            'operation 1 (lines 3 and 4: enqueue {"b": 1}), operation 2 (lines 5 and 6: dequeue -> {"b": 1}).',
         ),
         (
             "cas-register",
