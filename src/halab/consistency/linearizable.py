@@ -27,10 +27,10 @@ from halab.consistency.finding import Finding, Tell, plainly
 from halab.consistency.linear.case import Case, partition
 from halab.consistency.linear.model import Model
 from halab.consistency.linear.search import Search
-from halab.consistency.linear.witness import NAME, Effort, explain, search_for
+from halab.consistency.linear.witness import NAME, Effort, Wording, explain, search_for
 from halab.verdict import Status
 
-__all__ = ["NAME", "Call", "check"]
+__all__ = ["NAME", "Call", "Wording", "check"]
 
 MOST: Final = 5_000_000
 """Configurations remembered in all, about a gigabyte."""
@@ -40,13 +40,21 @@ EXAMPLES: Final = 10
 """How many cases without order are explained; all are counted."""
 
 
-def check(calls: Iterable[Call], *, model: Model, limit_s: float = 60.0, tell: Tell = plainly) -> Finding:
-    """Judge a history of calls in any order, for at most about `limit_s` seconds.
+def check(
+    calls: Iterable[Call],
+    *,
+    model: Model,
+    limit_s: float = 60.0,
+    tell: Tell = plainly,
+    wording: Wording | None = None,
+) -> Finding:
+    """Judge a history of calls in any order, for at most about `limit_s` seconds; `wording` instead of `tell` and repr.
 
     UNKNOWN where no call was answered, or one is none of the model's. Anomaly: `not-linearizable`, one a key, or a
     group of keys that calls have in common.
     """
     deadline = monotonic() + limit_s
+    wording = wording or Wording(call=lambda call: f"{tell(call.op)} ({model.words(call)})")
     history = [*calls]
     flaw = _flaw(history, model)
     if flaw:
@@ -63,9 +71,9 @@ def check(calls: Iterable[Call], *, model: Model, limit_s: float = 60.0, tell: T
         "configurations": configurations,
     }
     if broken:
-        return _invalid(broken, model, tell, judged=judged, details=details, deadline=deadline)
+        return _invalid(broken, model, wording, judged=judged, details=details, deadline=deadline)
     if left:
-        keys = ", ".join(repr(case.keys[0]) for case in left[:EXAMPLES])
+        keys = ", ".join(wording.value(case.keys[0]) for case in left[:EXAMPLES])
         words = (
             f"{len(left)} of {len(cases)} {model.name} histories were not decided with {configurations} configurations"
             f" in {limit_s:g} s: {keys}{', ..' if len(left) > EXAMPLES else ''}."
@@ -113,7 +121,7 @@ def _decide(cases: list[Case], model: Model, deadline: float) -> tuple[list[tupl
 def _invalid(
     broken: list[tuple[Case, Search]],
     model: Model,
-    tell: Tell,
+    wording: Wording,
     *,
     judged: int,
     details: dict[str, Any],
@@ -121,9 +129,9 @@ def _invalid(
 ) -> Finding:
     effort = Effort(model, deadline=deadline)
     witnesses = [explain(case, search, effort) for case, search in broken[:EXAMPLES]]
-    anomalies = tuple(witness.anomaly(model, tell) for witness in witnesses)
+    anomalies = tuple(witness.anomaly(model, wording) for witness in witnesses)
     words = anomalies[0].words
     if len(broken) > 1:
         words = f"{words} In all, {len(broken)} of {details['cases']} {model.name} histories have no order."
-    details = {**details, "witnesses": [witness.facts() for witness in witnesses]}
+    details = {**details, "witnesses": [witness.facts(wording) for witness in witnesses]}
     return Finding(status=Status.INVALID, words=words, judged=judged, anomalies=anomalies, details=details)

@@ -14,7 +14,7 @@ legal here), nor forks between groups.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -42,13 +42,22 @@ class Read(Operation):
     versions: tuple[int, ...]
 
 
+Name = Callable[[int, int], object]
+"""What the key at a place of a group is called, by group and place."""
+
+
+def _by_place(group: int, key: int) -> int:
+    del group
+    return key
+
+
 _States = Mapping[tuple[int, ...], Read]
 """Each distinct state of a group and the read that showed it first."""
 _Writes = Mapping[tuple[int, int, int], Sequence[Write]]
 
 
-def check(writes: Sequence[Write], reads: Sequence[Read], *, tell: Tell = plainly) -> Finding:
-    """Judge all successful reads of each group.
+def check(writes: Sequence[Write], reads: Sequence[Read], *, name: Name = _by_place, tell: Tell = plainly) -> Finding:
+    """Judge all successful reads of each group; words call keys as `name` does.
 
     UNKNOWN where reads of a group differ in length, a version was written twice, or no read found a group half
     written, so that no fork could show. Anomalies: `long-fork`, `unwritten`, `aborted-read`, `future-read`.
@@ -64,9 +73,9 @@ def check(writes: Sequence[Write], reads: Sequence[Read], *, tell: Tell = plainl
             doubts.append(f"Reads of group {group} do not all show the same number of keys.")
             continue
         partly += _partly(states)
-        _forks(states, evidence, tell)
-        _sources(group, states, known, evidence, tell)
-    doubts += _twice(known, tell)
+        _forks(states, evidence, name, tell)
+        _sources(group, states, known, evidence, name, tell)
+    doubts += _twice(known, name, tell)
     if not partly:
         doubts.append("No read found a group half written, so none could have shown a fork.")
     return evidence.conclude(
@@ -93,13 +102,13 @@ def _partly(states: _States) -> int:
     return sum(versions != greatest and max(versions, default=NOTHING) != NOTHING for versions in states)
 
 
-def _forks(states: _States, evidence: Evidence, tell: Tell) -> None:
+def _forks(states: _States, evidence: Evidence, name: Name, tell: Tell) -> None:
     for earlier, later in pairwise(sorted(states, key=sum)):
         if any(map(gt, earlier, later)):
-            evidence.add("long-fork", partial(_fork, states[earlier], states[later], tell))
+            evidence.add("long-fork", partial(_fork, states[earlier], states[later], name, tell))
 
 
-def _sources(group: int, states: _States, known: _Writes, evidence: Evidence, tell: Tell) -> None:
+def _sources(group: int, states: _States, known: _Writes, evidence: Evidence, name: Name, tell: Tell) -> None:
     proof: Read | None = None
     for versions in sorted(states, key=sum, reverse=True):
         read = states[versions]
@@ -109,7 +118,7 @@ def _sources(group: int, states: _States, known: _Writes, evidence: Evidence, te
                 continue
             writes = known.get((group, key, version), ())
             possible = [write for write in writes if write.outcome != FAIL]
-            place = f"version {version} of key {key} of group {group}"
+            place = f"version {version} of key {name(group, key)} of group {group}"
             if not writes:
                 evidence.add("unwritten", partial(_impossible, read, place, "which nobody wrote", (), tell))
             elif not possible:
@@ -118,24 +127,25 @@ def _sources(group: int, states: _States, known: _Writes, evidence: Evidence, te
                 evidence.add("future-read", partial(_early, read, proof, place, possible, tell))
 
 
-def _twice(known: _Writes, tell: Tell) -> list[str]:
+def _twice(known: _Writes, name: Name, tell: Tell) -> list[str]:
     again = {place: writes for place, writes in known.items() if sum(write.outcome != FAIL for write in writes) > 1}
     if not again:
         return []
     (group, key, version), writes = next(iter(again.items()))
     words = (
         f"{len(again)} versions were written more than once, so that their order is not known: version {version} of "
-        f"key {key} of group {group} by {listed(writes, tell)}."
+        f"key {name(group, key)} of group {group} by {listed(writes, tell)}."
     )
     return [words]
 
 
-def _fork(one: Read, other: Read, tell: Tell) -> Explanation:
+def _fork(one: Read, other: Read, name: Name, tell: Tell) -> Explanation:
     first = next(key for key, (a, b) in enumerate(zip(one.versions, other.versions, strict=True)) if a > b)
     second = next(key for key, (a, b) in enumerate(zip(one.versions, other.versions, strict=True)) if a < b)
+    ahead, behind = name(one.group, first), name(one.group, second)
     words = (
-        f"In group {one.group}, {tell(one.op)} read {shown(one.versions[first])} of key {first} and "
-        f"{shown(one.versions[second])} of key {second}, {tell(other.op)} read {shown(other.versions[first])} and "
+        f"In group {one.group}, {tell(one.op)} read {shown(one.versions[first])} of key {ahead} and "
+        f"{shown(one.versions[second])} of key {behind}, {tell(other.op)} read {shown(other.versions[first])} and "
         f"{shown(other.versions[second])}: each shows a write that the other lacks."
     )
     return words, (one.op, other.op)

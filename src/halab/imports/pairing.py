@@ -164,7 +164,7 @@ class Pairing:
         self._agrees(line, at, begun, event)
         answer = event.get("value")
         if begun.inside and answer is not None:
-            if not begun.function.keyed(answer) or hashable(answer[0]) != begun.key:
+            if type(answer) is not list or len(answer) != 2 or hashable(answer[0]) != begun.key:
                 fix = f"It was invoked on line {begun.line} with a value [key, value]"
                 self._refusals.add(line, "value", answer, f"is not [{begun.key!r}, value]", fix)
                 return

@@ -44,7 +44,7 @@ def _perhaps_text(value: Any) -> bool:
 
 
 def _list(value: Any) -> bool:
-    return type(value) is list
+    return type(value) is list and None not in value
 
 
 def _two(value: Any) -> bool:
@@ -88,7 +88,7 @@ INTEGER: Final = Shape("an integer", _integer)
 PERHAPS_INTEGER: Final = Shape("an integer or null", _perhaps_integer)
 TEXT: Final = Shape("text", _text)
 PERHAPS_TEXT: Final = Shape("text, null being the empty one", _perhaps_text)
-LIST: Final = Shape("a list", _list)
+LIST: Final = Shape("a list without null", _list)
 EXPECTED_NEW: Final = Shape("[expected, new]", _two)
 TRANSFER: Final = Shape('{"from": account, "to": account, "amount": integer >= 0}', _transfer)
 BALANCES: Final = Shape("{account: integer balance, ...}", _balances)

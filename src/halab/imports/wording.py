@@ -18,9 +18,9 @@ _FEW: Final = 3
 """Anomalies that are shown to people; machines get all that were explained."""
 
 
-def told(entry: Entry) -> str:
-    """An operation inside of a sentence."""
-    return f"operation {entry.op} ({_lines(entry)})"
+def told(entry: Entry, deed: str = "") -> str:
+    """An operation inside of a sentence, with its `deed`."""
+    return f"operation {entry.op} ({_lines(entry)}{': ' if deed else ''}{deed})"
 
 
 def text(history: History, model: Model, level: str, finding: Finding) -> str:
@@ -88,7 +88,11 @@ def _described(entry: Entry, begin: int | None) -> str:
 
 
 def _action(entry: Entry) -> str:
-    key = "" if entry.key is None else f" key {shown(entry.key)}"
+    return deed(entry, "" if entry.key is None else f" key {shown(entry.key)}")
+
+
+def deed(entry: Entry, key: str = "") -> str:
+    """What was asked and answered; `key` where it is to be named."""
     asked = "" if entry.asked is None else f" {shown(entry.asked)}"
     answered = entry.answered if entry.outcome == OK and entry.answered != entry.asked else None
     silent = entry.outcome != OK or (answered is None and entry.asked is not None)

@@ -13,7 +13,8 @@ from halab.consistency.call import Call
 from halab.consistency.columns import INFO
 from halab.consistency.linear import witness
 from halab.consistency.linear.case import Case, partition
-from halab.consistency.linear.witness import Effort, explain, search_for
+from halab.consistency.linear.witness import Effort, Wording, explain, search_for
+from halab.consistency.linearizable import check
 from halab.consistency.models import Register, Transactions
 from halab.verdict import Status
 
@@ -67,6 +68,21 @@ def test_of_many_keys_some_are_named(number: int, words: str) -> None:
         (2, 3, "txn", (("r", "a", None),), (7,)),
     ]
     assert words in judge(Transactions(), *rows).words
+
+
+def test_calls_keys_and_states_may_be_worded_otherwise() -> None:
+    wording = Wording(call=lambda call: f"call {call.op}", value=lambda value: f"<{value}>")
+    history = calls((0, 1, "write", 1), (2, 3, "read", None, 5))
+    finding = check(history, model=Register(), wording=wording)
+    assert finding.words == (
+        "Register <k>: no order explains call 2, whenever before its return one other call that was answered until "
+        "then happened. The longest order found has 1 calls, ends with call 1 and leaves <a value that no call looks "
+        "for>; call 2 has no place after it."
+    )
+    (facts,) = finding.details["witnesses"]
+    assert (facts["keys"], facts["state"]) == (["<k>"], "<a value that no call looks for>")
+    undecided = check(history, model=Register(), wording=wording, limit_s=0)
+    assert undecided.words.endswith(" in 0 s: <k>.")
 
 
 def test_effort_counts_calls_and_configurations_until_it_is_tired(monkeypatch: pytest.MonkeyPatch) -> None:

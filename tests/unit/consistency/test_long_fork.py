@@ -65,6 +65,19 @@ def test_the_words_name_keys_that_differ() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("writes", "reads", "words"),
+    [
+        (WRITES, [read(5, 1, NO, 1), read(6, 1, 1, NO)], "operation 5 read 1 of key 0/two and nothing of key 0/one,"),
+        ([], [read(5, NO, 1)], "version 1 of key 0/one of group 0"),
+        ([write(1, 1), write(2, 1)], [], "version 1 of key 0/one of group 0"),
+    ],
+)
+def test_keys_may_have_names(writes: list[Write], reads: list[Read], words: str) -> None:
+    called = ("zero", "one", "two")
+    assert words in check(writes, reads, name=lambda group, key: f"{group}/{called[key]}").words
+
+
 def test_versions_beyond_the_first_fork_too() -> None:
     writes = [write(op, op % 2, version=1 + op // 2) for op in range(6)]
     assert names(check(writes, [read(7, 3, 1), read(8, 1, 2)])) == {"long-fork"}

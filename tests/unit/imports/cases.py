@@ -60,7 +60,7 @@ CASES = (
         broken=[*done(0, "write", [7, 1]), *done(1, "cas", [7, [1, 2]]), *done(0, "read", [7, None], [7, 1])],
         silent=unanswered(0, "cas", [7, [1, 2]]),
         anomaly="not-linearizable",
-        words=("Register 7", "cas (1, 2)", "read -> 1"),
+        words=("Register 7", "cas [1, 2]", "read -> 1"),
         operations=(0, 1, 2),
     ),
     Case(
@@ -69,7 +69,7 @@ CASES = (
         broken=[*done(0, "put", "a", key="k"), *done(1, "append", "b", key="k"), *done(0, "get", None, "a", key="k")],
         silent=unanswered(0, "put", "a"),
         anomaly="not-linearizable",
-        words=("'k'", "append 'b'", "get -> 'a'"),
+        words=('store "k"', 'append "b"', 'get -> "a"'),
         silent_words="No call on a key-value store was answered",
     ),
     Case(
@@ -120,7 +120,7 @@ CASES = (
         broken=[*done(0, "enqueue", "a"), *done(0, "enqueue", "b"), *done(1, "dequeue", None, "b")],
         silent=unanswered(0, "enqueue", "a"),
         anomaly="not-linearizable",
-        words=("dequeue -> 'b'",),
+        words=('dequeue -> "b"',),
     ),
     Case(
         model="set",

@@ -30,8 +30,8 @@ def history_of(folder: Path, events: list[Event], model: str = "register", form:
     return read(written(folder, events, form), model_named(model))
 
 
-def verdict(folder: Path, events: list[Event], model: str, **more: Any) -> Status:
-    return judge(history_of(folder, events, model), model_named(model), **more).status
+def verdict(folder: Path, events: list[Event], model: str, form: str = "json-lines", **more: Any) -> Status:
+    return judge(history_of(folder, events, model, form), model_named(model), **more).status
 
 
 def told(capsys: pytest.CaptureFixture[str], path: str, model: str, *, as_json: bool = False) -> str:
@@ -127,6 +127,9 @@ def test_a_search_that_takes_too_long_proves_nothing(tmp_path: Path) -> None:
 def test_a_cas_may_answer_that_it_did_not_take_place(tmp_path: Path) -> None:
     begin = done(0, "write", 1)
     assert verdict(tmp_path, [*begin, *done(0, "cas", [2, 3], False)], "cas-register") is Status.VALID
+    keyed = [*done(0, "write", [0, 1]), *done(0, "cas", [0, [5, 2]], [0, False])]
+    assert verdict(tmp_path, keyed, "cas-register") is Status.VALID
+    assert verdict(tmp_path, [*keyed, *done(0, "cas", [0, [1, 2]], [0, False])], "cas-register") is Status.INVALID
     refused = [*begin, *begun(0, "cas", [1, 3]), *ended(0, "ok", "cas", False)]
     assert verdict(tmp_path, refused, "cas-register") is Status.INVALID
 
@@ -179,6 +182,53 @@ def test_sessions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert verdict(tmp_path, [*done(0, "write", None, 2), *done(0, "read", None, 1)], "monotonic") is Status.INVALID
 
 
+def test_without_a_session_it_is_the_process(tmp_path: Path) -> None:
+    named = done(0, "write", 1, session="s")
+    unnamed = [*done(1, "read", None, 2, session=None), *done(1, "read", None, 1)]
+    assert verdict(tmp_path, [*named, *unnamed], "monotonic") is Status.INVALID
+
+
+def test_accounts_may_have_names_of_any_length(tmp_path: Path) -> None:
+    for name in ("7" * 5000, "7" * 19, "7"):
+        events = [*done(0, "open", {name: 5, "1": 5}), *done(0, "transfer", {"from": name, "to": 1, "amount": 2})]
+        assert verdict(tmp_path, [*events, *done(0, "read", None, {name: 3, "1": 7})], "bank") is Status.VALID
+        assert verdict(tmp_path, [*events, *done(0, "read", None, {name: 5, "1": 5})], "bank") is Status.INVALID
+
+
+def fork(*keys: object) -> list[Event]:
+    """Two reads of two keys, of which each shows the write that the other lacks."""
+    one, two = keys
+    asked = [["r", one, None], ["r", two, None]]
+    return [
+        *done(0, "txn", [["w", one, 7]]),
+        *done(0, "txn", [["w", two, 8]]),
+        *done(1, "txn", asked, [["r", one, 7], ["r", two, None]]),
+        *done(2, "txn", asked, [["r", one, None], ["r", two, 8]]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ((5, 0), "In group [0, 5], operation 2 (lines 5 and 6) read 7 of key 5 and nothing of key 0, operation 3"),
+        (
+            ("x", 1),
+            'In group ["x", 1], operation 2 (lines 5 and 6) read 7 of key "x" and nothing of key 1, operation 3',
+        ),
+        (("x", None), 'operation 2 (lines 5 and 6) read 7 of key "x" and nothing of key null'),
+    ],
+)
+def test_keys_of_forks_have_their_names(
+    keys: tuple[object, ...], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert words in told(capsys, written(tmp_path, fork(*keys)), "long-fork")
+
+
+def test_groups_whose_keys_are_equal_are_one(tmp_path: Path) -> None:
+    again = done(3, "txn", [["r", 1.0, None], ["r", "x", None]], [["r", 1.0, 8], ["r", "x", None]])
+    assert verdict(tmp_path, [*fork("x", 1), *again], "long-fork") is Status.INVALID
+
+
 def test_levels(tmp_path: Path) -> None:
     reads = [[["r", "x", None], ["r", "y", None]], [["r", "x", []], ["r", "y", [1]]]]
     other = [[["r", "x", None], ["r", "y", None]], [["r", "x", [1]], ["r", "y", []]]]
@@ -190,6 +240,23 @@ def test_levels(tmp_path: Path) -> None:
     ]
     assert verdict(tmp_path, events, "list-append", isolation="read-committed") is Status.VALID
     assert verdict(tmp_path, events, "list-append", isolation="serializable") is Status.INVALID
+
+
+@pytest.mark.parametrize("form", ["json-lines", "edn-lines"])
+def test_an_acknowledged_read_of_null_found_no_list(form: str, tmp_path: Path) -> None:
+    append, read = done(0, "txn", [["append", "x", 1]]), done(1, "txn", [["r", "x", None]])
+    assert verdict(tmp_path, [*append, *read], "list-append", form=form) is Status.INVALID
+    unsure = [*append, *done(1, "txn", [["r", "x", None]], outcome="info")]
+    once = done(2, "txn", [["r", "x", None]], [["r", "x", [1]]])
+    assert verdict(tmp_path, [*unsure, *once], "list-append", form=form) is Status.VALID
+
+
+def test_write_skew_shows_in_lists_that_were_null(tmp_path: Path) -> None:
+    one, two = [["r", "x", None], ["append", "y", 1]], [["r", "y", None], ["append", "x", 1]]
+    both = [*begun(0, "txn", one), *begun(1, "txn", two), *ended(0, "ok", "txn", one), *ended(1, "ok", "txn", two)]
+    final = done(2, "txn", [["r", "x", None], ["r", "y", None]], [["r", "x", [1]], ["r", "y", [1]]])
+    assert verdict(tmp_path, [*both, *final], "list-append", isolation="serializable") is Status.INVALID
+    assert verdict(tmp_path, [*both, *final], "list-append", isolation="snapshot-isolation") is Status.VALID
 
 
 def test_transactions_that_did_not_commit_answer_nothing(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from halab.consistency.call import Call
 from halab.consistency.columns import INFO, NEVER
-from halab.consistency.finding import Anomaly, Tell
+from halab.consistency.finding import Anomaly
 from halab.consistency.linear.case import Case
 from halab.consistency.linear.model import KIND, Model, State, Token, Traces
 from halab.consistency.linear.pruning import settle
@@ -33,6 +33,14 @@ SHOWN: Final = 8
 """Calls that are named of many."""
 _COMPLETE: Final = attrgetter("complete")
 _INVOKE: Final = attrgetter("invoke")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """How a witness speaks of calls, and of keys and states."""
+
+    call: Callable[[Call], str]
+    value: Callable[[object], str] = repr
 
 
 def search_for(case: Case, model: Model) -> Search:
@@ -86,13 +94,13 @@ class Witness:
     state: State
     exact: bool
 
-    def anomaly(self, model: Model, tell: Tell) -> Anomaly:
+    def anomaly(self, model: Model, wording: Wording) -> Anomaly:
         """In words."""
 
         def told(calls: Sequence[Call]) -> str:
-            return ", ".join(f"{tell(call.op)} ({model.words(call)})" for call in calls)
+            return ", ".join(map(wording.call, calls))
 
-        keys = ", ".join(map(repr, self.keys[:SHOWN])) + (", .." if len(self.keys) > SHOWN else "")
+        keys = ", ".join(map(wording.value, self.keys[:SHOWN])) + (", .." if len(self.keys) > SHOWN else "")
         words = [f"{model.name.capitalize()} {keys}: no order explains {told(self.core[:SHOWN])}"]
         if len(self.core) > SHOWN:
             words.append(f" and {len(self.core) - SHOWN} more")
@@ -103,7 +111,7 @@ class Witness:
             words.append(f", {told(self.left)} among them")
         if self.order:
             words.append(f". The longest order found has {len(self.order)} calls, ends with {told(self.order[-3:])}")
-            words.append(f" and leaves {self.state!r}; ")
+            words.append(f" and leaves {wording.value(self.state)}; ")
             if any(call.op == self.stuck.op for call in self.order):
                 words.append(f"it disagrees with the answer of {told([self.stuck])}")
             else:
@@ -112,15 +120,15 @@ class Witness:
         operations = tuple(call.op for call in (*self.left, *self.core))
         return Anomaly(name=NAME, words="".join([*words, "."]), operations=operations)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, wording: Wording) -> dict[str, Any]:
         """For machines."""
         return {
-            "keys": [repr(key) for key in self.keys],
+            "keys": [wording.value(key) for key in self.keys],
             "core": [call.op for call in self.core],
             "until": self.until,
             "ordered": len(self.order),
             "order_ends": [call.op for call in self.order[-SHOWN:]],
-            "state": repr(self.state),
+            "state": wording.value(self.state),
             "stuck": self.stuck.op,
             "exact": self.exact,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from halab.consistency import bank
 from halab.consistency.bank import Read, Transfer
@@ -12,9 +12,13 @@ from halab.consistency.columns import OK
 from halab.consistency.finding import Finding
 from halab.imports.history import Entry
 from halab.imports.judges.common import stamps
+from halab.imports.judges.looks import looked_at
 from halab.imports.model import Task
 from halab.imports.naming import Coder, tell
 from halab.verdict import Status
+
+_DIGITS: Final = 19
+"""Texts of so many are no numbers of accounts; Python converts none of thousands."""
 
 
 def judge(task: Task) -> Finding:
@@ -30,14 +34,18 @@ def judge(task: Task) -> Finding:
     if not opened and not heard:
         return Finding(status=Status.UNKNOWN, words="No read succeeded.", judged=len(entries))
     opening = _balances(opened[0].asked if opened else heard[0].answered, coder)
-    final = heard.pop() if opened and heard else None
+    # What a read showed first cannot show that anything is wrong with it.
+    looks = heard if opened else heard[1:]
+    final = heard[-1] if opened and heard else None
     found = bank.check(
         transfers,
-        [_read(entry, coder) for entry in heard],
+        [_read(entry, coder) for entry in heard if entry is not final],
         opening=opening,
         final=_read(final, coder) if final else None,
         tell=tell,
     )
+    moves = ((None, entry) for entry in entries if entry.f == "transfer")
+    found = looked_at(found, moves, ((None, entry) for entry in looks))
     if opened:
         return found
     words = f"{found.words} What there is at first was taken from the first read, {tell(heard[0].op)}."
@@ -59,7 +67,7 @@ def _names(entry: Entry) -> Sequence[object]:
 def _account(name: object) -> object:
     """Keys of JSON objects are text, so that 0 and "0" are one account."""
     text = str(name)
-    return int(text) if text.isdecimal() and str(int(text)) == text else text
+    return int(text) if len(text) < _DIGITS and text.isdecimal() and str(int(text)) == text else text
 
 
 def _balances(shown: Mapping[Any, int | None], coder: Coder) -> dict[int, int]:

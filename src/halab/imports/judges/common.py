@@ -6,9 +6,12 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict
 
+from halab.consistency.columns import OK
 from halab.consistency.finding import Anomaly, Finding
 from halab.imports.history import Entry
+from halab.imports.model import Task
 from halab.imports.naming import UNKEYED
+from halab.imports.refusal import Refusals
 from halab.imports.values import shown
 from halab.verdict import compose
 
@@ -41,12 +44,34 @@ def key_of(entry: Entry) -> Hashable:
 
 def by_key(entries: Sequence[Entry], judge: Callable[[Sequence[Entry]], Finding]) -> Finding:
     """The findings on the entries of each key as one; the worst of them speaks."""
-    groups: dict[Hashable, list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault(entry.key, []).append(entry)
+    groups = grouped(entries)
     if len(groups) < 2:
         return judge(entries)
     return together({key: judge(group) for key, group in groups.items()})
+
+
+def yes_or_no(task: Task, *names: str) -> None:
+    """Raises InputError for answers of the operations `names` that are neither a truth, nor null, nor what was asked.
+
+    Some languages call 0 false, and what means to refuse must not count as done.
+    """
+    refusals = Refusals(task.history.source)
+    for entry in task.entries(*names):
+        answer = entry.answered
+        if entry.outcome != OK or answer is None or type(answer) is bool or answer == entry.asked:
+            continue
+        reason = f"{entry.f} was asked {shown(entry.asked)} on line {entry.line}"
+        fix = "Its completion says true, false, or what was asked, or has no value"
+        refusals.add(entry.end_line, "value", answer, reason, fix)
+    refusals.settle()
+
+
+def grouped(entries: Sequence[Entry]) -> dict[Hashable, list[Entry]]:
+    """The entries of each key."""
+    groups: dict[Hashable, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.key, []).append(entry)
+    return groups
 
 
 def together(findings: Mapping[Hashable, Finding]) -> Finding:
@@ -56,7 +81,7 @@ def together(findings: Mapping[Hashable, Finding]) -> Finding:
     key, first = next(iter(decisive.items()))
     return Finding(
         status=status,
-        words=f"{len(decisive)} of {len(findings)} keys; of key {_named(key)}: {first.words}",
+        words=f"{len(decisive)} of {len(findings)} keys; of key {named(key)}: {first.words}",
         judged=sum(finding.judged for finding in findings.values()),
         anomalies=tuple(_placed(each, key) for key, finding in decisive.items() for each in finding.anomalies),
         details=_details(findings),
@@ -64,12 +89,13 @@ def together(findings: Mapping[Hashable, Finding]) -> Finding:
 
 
 def _placed(anomaly: Anomaly, key: Hashable) -> Anomaly:
-    return replace(anomaly, words=f"Key {_named(key)}: {anomaly.words}")
+    return replace(anomaly, words=f"Key {named(key)}: {anomaly.words}")
 
 
-def _named(key: Hashable) -> str:
+def named(key: Hashable) -> str:
+    """A key in words."""
     return str(UNKEYED) if key is None else shown(key)
 
 
 def _details(findings: Mapping[Hashable, Finding]) -> dict[str, Any]:
-    return {"keys": {_named(key): {"status": each.status, **each.details} for key, each in findings.items()}}
+    return {"keys": {named(key): {"status": each.status, **each.details} for key, each in findings.items()}}

@@ -11,10 +11,11 @@ from halab.consistency.columns import NOTHING, OK
 from halab.consistency.counter import Increment
 from halab.consistency.finding import Finding
 from halab.consistency.monotonic import Guarantee
-from halab.consistency.operation import VersionRead, VersionWrite
+from halab.consistency.operation import VersionRead, VersionWrite, completed
 from halab.consistency.unique import Generate
 from halab.imports.history import Entry
 from halab.imports.judges.common import by_key, key_of, stamps
+from halab.imports.judges.looks import doubted
 from halab.imports.model import Task
 from halab.imports.naming import tell
 from halab.imports.refusal import Refusals
@@ -33,7 +34,13 @@ def _counter(entries: Sequence[Entry]) -> Finding:
         for entry in entries
         if entry.f == "read"
     ]
-    return counter.check(increments, reads, tell=tell)
+    found = counter.check(increments, reads, tell=tell)
+    if found.status is not Status.VALID:
+        return found
+    last = max((step for step in increments if step.outcome == OK), key=completed)
+    if any(read.outcome == OK and read.invoke > last.complete for read in reads):
+        return found
+    return doubted(found, f"No read began after the last acknowledged step, {tell(last.op)}.")
 
 
 def _delta(entry: Entry) -> int:
@@ -89,4 +96,5 @@ def _version(entry: Entry, refusals: Refusals) -> int:
 
 
 def _session(entry: Entry) -> object:
-    return (entry.facts or {}).get("session", entry.process)
+    session = (entry.facts or {}).get("session")
+    return entry.process if session is None else session

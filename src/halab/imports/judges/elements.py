@@ -82,10 +82,10 @@ def _queue(entries: Sequence[Entry], *, coder: Coder) -> Finding:
         dequeues += [Dequeue(**stamps(entry), value=coder[element]) for element in elements]
         if not elements:  # found nothing, failed, or unknown: which element is of no account then
             dequeues.append(Dequeue(**stamps(entry, INFO if entry.outcome == INFO else FAIL), value=0))
-    return queue.check(enqueues, dequeues, remaining=() if _emptied(entries) else None, tell=tell)
+    return queue.check(enqueues, dequeues, remaining=() if emptied(entries) else None, tell=tell)
 
 
-def _emptied(entries: Sequence[Entry]) -> bool:
+def emptied(entries: Sequence[Entry]) -> bool:
     """Whether somebody found the queue empty after the last acknowledged enqueue, and no drain is unaccounted for."""
     if any(entry.f == "drain" and entry.outcome == INFO for entry in entries):
         return False

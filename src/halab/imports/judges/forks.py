@@ -13,7 +13,7 @@ from halab.imports.history import Entry
 from halab.imports.judges.common import stamps
 from halab.imports.judges.steps import Step, agreed
 from halab.imports.model import Task
-from halab.imports.naming import Verbatim, tell
+from halab.imports.naming import Coder, Verbatim, tell
 from halab.imports.refusal import Refusals
 from halab.imports.shapes import WRITE
 from halab.imports.values import hashable, shown
@@ -35,16 +35,18 @@ def judge(task: Task) -> Finding:
     places = _places(taken, steps, refusals)
     _written_once(written, steps, refusals)
     refusals.settle()
-    groups = task.naming.coder(_named(group) for group, _ in places.values())
+    groups = task.naming.coder(group for group, _ in places.values())
+    keys = task.naming.coder(map(_named, places))
+    names = {(groups[group], place): keys[_named(key)] for key, (group, place) in places.items()}
     writes = [
-        Write(**stamps(entry), group=groups[_named(group)], key=place, version=value)
+        Write(**stamps(entry), group=groups[group], key=place, version=value)
         for entry in written
         for _, key, value in steps[entry.op]
         for group, place in [places.get(hashable(key), ((), 0))]
         if group
     ]
-    reads = [_read(entry, steps[entry.op], groups[_named(_group(steps[entry.op]))]) for entry in taken]
-    return long_fork.check(writes, reads, tell=tell)
+    reads = [_read(entry, steps[entry.op], groups, places) for entry in taken]
+    return long_fork.check(writes, reads, name=lambda group, place: names[group, place], tell=tell)
 
 
 def _one_kind(entry: Entry, steps: Sequence[Step], refusals: Refusals) -> None:
@@ -61,8 +63,8 @@ def _group(steps: Iterable[Step]) -> tuple[Hashable, ...]:
     return tuple(sorted({hashable(key) for _, key, _ in steps}, key=repr))
 
 
-def _named(group: Sequence[Hashable]) -> Verbatim:
-    return Verbatim(f"[{', '.join(map(shown, group))}]")
+def _named(key: Hashable) -> Verbatim:
+    return Verbatim(shown(key))
 
 
 def _places(taken: Sequence[Entry], steps: Sequence[Sequence[Step]], refusals: Refusals) -> dict[Hashable, Place]:
@@ -90,12 +92,13 @@ def _written_once(written: Sequence[Entry], steps: Sequence[Sequence[Step]], ref
                 refusals.add(entry.line, f"value, key {key!r}", value, f"was written on line {first} as well", fix)
 
 
-def _read(entry: Entry, steps: Sequence[Step], group: int) -> Read:
+def _read(entry: Entry, steps: Sequence[Step], groups: Coder, places: Mapping[Hashable, Place]) -> Read:
     found: Mapping[Hashable, Any] = {hashable(key): value for _, key, value in steps}
-    versions = [found[key] for key in _group(steps)]
+    group, _ = places[next(iter(found))]
+    versions = [found[key] for key in group]
     known = entry.outcome == OK
     return Read(
         **stamps(entry),
-        group=group,
+        group=groups[group],
         versions=tuple([NOTHING if value is None or not known else value for value in versions]),
     )

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from halab.consistency import append
 from halab.consistency.append import Micro, Transaction
+from halab.consistency.columns import OK
 from halab.consistency.finding import Finding
 from halab.imports.judges.common import stamps
 from halab.imports.judges.steps import Step, agreed
@@ -25,7 +26,10 @@ def judge(task: Task) -> Finding:
     steps = agreed(task)
     _require_lists(task, steps)
     transactions = [
-        Transaction(**stamps(entry), micro=tuple(map(_micro, steps[entry.op]))) for entry in task.history.entries
+        Transaction(
+            **stamps(entry), micro=tuple([_micro(step, acknowledged=entry.outcome == OK) for step in steps[entry.op]])
+        )
+        for entry in task.history.entries
     ]
     return append.check(transactions, level=task.isolation, tell=tell)
 
@@ -40,12 +44,13 @@ def _require_lists(task: Task, steps: Iterable[Iterable[Step]]) -> None:
     refusals.settle()
 
 
-def _micro(step: Step) -> Micro:
+def _micro(step: Step, *, acknowledged: bool) -> Micro:
+    """What the checker calls it; an acknowledged null is a list that is not there yet, as Jepsen writes it."""
     kind, key, value = step
     name: Any = key if type(key) in _PLAIN else hashable(key)
     if kind != READ:
         return "append", name, value if type(value) in _PLAIN else hashable(value)
     if value is None:
-        return "r", name, None
+        return "r", name, () if acknowledged else None
     plain = _PLAIN.issuperset(map(type, value))
     return "r", name, tuple(value) if plain else tuple(map(hashable, value))

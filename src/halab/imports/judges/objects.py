@@ -2,53 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from halab.consistency import linearizable
 from halab.consistency.call import Call
 from halab.consistency.columns import OK
 from halab.consistency.finding import Finding
 from halab.consistency.models import KeyValue, Lock, Model, Queue, Transactions
 from halab.imports.history import Entry
-from halab.imports.judges.common import key_of, stamps
-from halab.imports.judges.steps import agreed
+from halab.imports.judges.common import grouped, key_of, stamps, yes_or_no
+from halab.imports.judges.elements import emptied
+from halab.imports.judges.looks import NOTHING_TO_LOSE, doubted, looked_at, of_keys
+from halab.imports.judges.orders import ordered
+from halab.imports.judges.steps import Step, agreed
 from halab.imports.model import Task
-from halab.imports.naming import tell
-from halab.imports.values import hashable
+from halab.imports.shapes import READ, WRITE
+from halab.imports.values import hashable, shown
+from halab.imports.wording import deed
+from halab.verdict import Status
 
 SOMEBODY: Final = "somebody"
 """Who holds a mutex."""
 
 
 def key_value(task: Task) -> Finding:
-    """Texts that can be appended to; null is the empty one."""
-    return _search(task, KeyValue(), _asked_or_empty, _answered_or_empty)
+    """Texts that can be appended to; null is the empty one. Keys that were never read are named beside the verdict."""
+    found = _search(task, KeyValue(), _asked_or_empty, _answered_or_empty)
+    changes = ((entry.key, entry) for entry in task.history.entries if entry.f != "get")
+    return looked_at(found, changes, ((entry.key, entry) for entry in task.entries("get")), some_suffice=True)
 
 
 def lock(task: Task) -> Finding:
     """A lock that knows its owner: the value of the invocation, or the process."""
-    return _search(task, Lock(), lambda entry: hashable(_owner(entry)), _refusal)
+    return _lock(task, lambda entry: hashable(_owner(entry)), lambda entry: f"{entry.f} {shown(_owner(entry))}")
 
 
 def mutex(task: Task) -> Finding:
     """A lock that anybody may release."""
-    return _search(task, Lock(), _somebody, _refusal)
+    return _lock(task, _somebody, lambda entry: entry.f)
+
+
+def _lock(task: Task, owner: Callable[[Entry], Any], did: Callable[[Entry], str]) -> Finding:
+    """Raises InputError for answers that are neither yes nor no."""
+    yes_or_no(task, "acquire", "release")
+    refused = " -> false"
+    return _search(task, Lock(), owner, _refusal, lambda entry: f"{did(entry)}{refused if _refused(entry) else ''}")
 
 
 def fifo_queue(task: Task) -> Finding:
     """Elements leave in the order in which they came; a dequeue that finds nothing answers null."""
-    return _search(task, Queue(), lambda entry: hashable(entry.asked) if entry.f == "enqueue" else None, _element)
+    found = _search(task, Queue(), lambda entry: hashable(entry.asked) if entry.f == "enqueue" else None, _element)
+    if found.status is not Status.VALID:
+        return found
+    if not any(entry.outcome == OK for entry in task.entries("enqueue")):
+        return doubted(found, NOTHING_TO_LOSE)
+    keys = grouped(task.history.entries)
+    inside = {key: count for key, entries in keys.items() if (count := _inside(entries))}
+    if not inside:
+        return found
+    where = of_keys([*inside], len(keys))
+    elements = f"{sum(inside.values())} acknowledged elements are not out"
+    return doubted(found, f"Nobody looked what the queue holds in the end{where}; {elements}.")
+
+
+def _inside(entries: Sequence[Entry]) -> int:
+    """How many acknowledged elements did not come out, unless somebody found the queue empty after all of them."""
+    if emptied(entries):
+        return 0
+    known = [entry for entry in entries if entry.outcome == OK]
+    put = Counter([hashable(entry.asked) for entry in known if entry.f == "enqueue"])
+    return (put - Counter([_element(entry) for entry in known])).total()
 
 
 def transactions(task: Task) -> Finding:
     """Reads and writes of several keys at once."""
     steps = agreed(task)
     calls = [_transaction(entry, steps[entry.op]) for entry in task.history.entries]
-    return linearizable.check(calls, model=Transactions(), limit_s=task.limit_s, tell=tell)
+    found = ordered(task, calls, Transactions())
+    parts = [(entry, *part) for entry in task.history.entries for part in _outward(steps[entry.op])]
+    changes = ((key, entry) for entry, step, key in parts if step == WRITE)
+    return looked_at(found, changes, ((key, entry) for entry, step, key in parts if step == READ))
 
 
-def _search(task: Task, model: Model, argument: Callable[[Entry], Any], result: Callable[[Entry], Any]) -> Finding:
+def _outward(steps: Iterable[Step]) -> Iterator[tuple[str, Hashable]]:
+    """Its writes, and its reads of what others wrote, each with its key."""
+    own: set[Hashable] = set()
+    for step, key, _ in steps:
+        name = hashable(key)
+        if step == WRITE:
+            own.add(name)
+        if step == WRITE or name not in own:
+            yield step, name
+
+
+def _search(
+    task: Task,
+    model: Model,
+    argument: Callable[[Entry], Any],
+    result: Callable[[Entry], Any],
+    did: Callable[[Entry], str] = deed,
+) -> Finding:
     calls = (
         Call(
             **stamps(entry),
@@ -59,7 +113,7 @@ def _search(task: Task, model: Model, argument: Callable[[Entry], Any], result: 
         )
         for entry in task.history.entries
     )
-    return linearizable.check(calls, model=model, limit_s=task.limit_s, tell=tell)
+    return ordered(task, calls, model, did)
 
 
 def _asked_or_empty(entry: Entry) -> str | None:
@@ -80,7 +134,11 @@ def _somebody(entry: Entry) -> str:
 
 
 def _refusal(entry: Entry) -> bool | None:
-    return False if entry.answered is False else None
+    return False if _refused(entry) else None
+
+
+def _refused(entry: Entry) -> bool:
+    return entry.outcome == OK and entry.answered is False
 
 
 def _element(entry: Entry) -> object:

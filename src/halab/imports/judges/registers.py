@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from halab.consistency import linearizable, register
+from halab.consistency import register
 from halab.consistency.call import Call
 from halab.consistency.columns import OK, READ, WRITE, Columns
 from halab.consistency.finding import Finding
 from halab.consistency.models import Register
 from halab.imports.history import Entry
-from halab.imports.judges.common import key_of, stamps
+from halab.imports.judges.common import key_of, stamps, yes_or_no
+from halab.imports.judges.looks import looked_at
+from halab.imports.judges.orders import ordered
 from halab.imports.model import Task
 from halab.imports.naming import tell
 from halab.imports.values import hashable
@@ -21,7 +23,8 @@ from halab.verdict import Status, compose
 
 
 def judge(task: Task) -> Finding:
-    """Whether each key is a register."""
+    """Whether each key is a register. Raises InputError for a cas that answers neither yes nor no."""
+    yes_or_no(task, "cas")
     entries = task.entries()
     compared = {entry.key for entry in entries if entry.f == "cas"}
     plain = [entry for entry in entries if entry.key not in compared] if compared else entries
@@ -34,7 +37,13 @@ def judge(task: Task) -> Finding:
     unjudged = set(found.details.get("unjudged_keys", ()))
     ambiguous = {entry.key for entry, code in zip(plain, codes.tolist(), strict=True) if code in unjudged}
     searched = compared | ambiguous
-    return _with_search(found, entries, searched, task) if searched else found
+    found = _with_search(found, entries, searched, task) if searched else found
+    changes = ((entry.key, entry) for entry in entries if _sets(entry))
+    return looked_at(found, changes, ((entry.key, entry) for entry in entries if entry.f != "write"))
+
+
+def _sets(entry: Entry) -> bool:
+    return entry.f == "write" or (entry.f == "cas" and entry.answered is not False)
 
 
 def _answered(entries: Sequence[Entry]) -> bool:
@@ -70,7 +79,7 @@ def _with_search(found: Finding, entries: Sequence[Entry], keys: Collection[Hash
     calls = [_call(entry) for entry in chosen if entry.key in answered]
     if not calls:
         return found
-    sought = linearizable.check(calls, model=Register(), limit_s=task.limit_s, tell=tell)
+    sought = ordered(task, calls, Register())
     status = compose((found.status, sought.status))
     return Finding(
         status=status,
@@ -82,11 +91,17 @@ def _with_search(found: Finding, entries: Sequence[Entry], keys: Collection[Hash
 
 
 def _call(entry: Entry) -> Call:
-    result = entry.answered if entry.f == "read" else entry.answered is not False if entry.f == "cas" else None
     return Call(
         **stamps(entry),
         key=key_of(entry),
         f=entry.f,
         argument=None if entry.f == "read" else hashable(entry.asked),
-        result=hashable(result) if entry.outcome == OK else None,
+        result=_result(entry) if entry.outcome == OK else None,
     )
+
+
+def _result(entry: Entry) -> Hashable:
+    """What was read, or whether a cas took place."""
+    if entry.f == "read":
+        return hashable(entry.answered)
+    return entry.answered is not False if entry.f == "cas" else None
