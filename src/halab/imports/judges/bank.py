@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from halab.consistency import bank
 from halab.consistency.bank import Read, Transfer
-from halab.consistency.columns import OK
+from halab.consistency.columns import FAIL, OK
 from halab.consistency.finding import Finding
 from halab.imports.history import Entry
 from halab.imports.judges.common import stamps
 from halab.imports.judges.looks import looked_at
 from halab.imports.model import Task
 from halab.imports.naming import Coder, tell
+from halab.imports.refusal import Refusals
 from halab.verdict import Status
 
 _DIGITS: Final = 19
@@ -30,26 +31,43 @@ def judge(task: Task) -> Finding:
     coder = task.naming.coder(_account(name) for entry in entries for name in _names(entry))
     transfers = [_transfer(entry, coder) for entry in entries if entry.f == "transfer"]
     heard = sorted((entry for entry in entries if _is_read(entry)), key=lambda entry: entry.complete)
-    opened = [entry for entry in entries if entry.f == "open" and entry.outcome == OK]
+    opened = [entry for entry in entries if entry.f == "open" and entry.outcome != FAIL]
     if not opened and not heard:
         return Finding(status=Status.UNKNOWN, words="No read succeeded.", judged=len(entries))
-    opening = _balances(opened[0].asked if opened else heard[0].answered, coder)
-    # What a read showed first cannot show that anything is wrong with it.
-    looks = heard if opened else heard[1:]
-    final = heard[-1] if opened and heard else None
+    opening = _opening(opened, task, coder) if opened else _balances(heard[0].answered, coder)
+    # What a read showed first cannot show that anything is wrong with it, nor one that may have come before an account.
+    since = max((entry.complete for entry in opened), default=-1)
+    looks = [entry for entry in heard if entry.invoke > since] if opened else heard[1:]
+    final = looks[-1] if opened and looks else None
     found = bank.check(
         transfers,
-        [_read(entry, coder) for entry in heard if entry is not final],
+        [_read(entry, coder) for entry in (looks if opened else heard) if entry is not final],
         opening=opening,
         final=_read(final, coder) if final else None,
         tell=tell,
     )
     moves = ((None, entry) for entry in entries if entry.f == "transfer")
     found = looked_at(found, moves, ((None, entry) for entry in looks))
-    if opened:
-        return found
-    words = f"{found.words} What there is at first was taken from the first read, {tell(heard[0].op)}."
-    return replace(found, words=words)
+    if not opened:
+        words = f"{found.words} What there is at first was taken from the first read, {tell(heard[0].op)}."
+        return replace(found, words=words)
+    early = len(heard) - len(looks)
+    words = f"{found.words} {early} reads that began before all accounts were surely open are not judged."
+    return replace(found, words=words) if early else found
+
+
+def _opening(opened: Sequence[Entry], task: Task, coder: Coder) -> dict[int, int]:
+    """What all of them say together. Raises InputError for an account that is opened twice."""
+    refusals = Refusals(task.history.source)
+    opening: dict[int, int] = {}
+    for entry in opened:
+        balances = _balances(entry.asked, coder)
+        if again := balances.keys() & opening.keys():
+            fix = "Open each account once"
+            refusals.add(entry.line, "value", entry.asked, f"opens {len(again)} accounts that are open", fix)
+        opening |= balances
+    refusals.settle()
+    return opening
 
 
 def _is_read(entry: Entry) -> bool:

@@ -11,7 +11,7 @@ from halab.consistency.columns import NOTHING, OK
 from halab.consistency.counter import Increment
 from halab.consistency.finding import Finding
 from halab.consistency.monotonic import Guarantee
-from halab.consistency.operation import VersionRead, VersionWrite, completed
+from halab.consistency.operation import VersionRead, VersionWrite
 from halab.consistency.unique import Generate
 from halab.imports.history import Entry
 from halab.imports.judges.common import by_key, key_of, stamps
@@ -37,10 +37,13 @@ def _counter(entries: Sequence[Entry]) -> Finding:
     found = counter.check(increments, reads, tell=tell)
     if found.status is not Status.VALID:
         return found
-    last = max((step for step in increments if step.outcome == OK), key=completed)
-    if any(read.outcome == OK and read.invoke > last.complete for read in reads):
-        return found
-    return doubted(found, f"No read began after the last acknowledged step, {tell(last.op)}.")
+    steps = [step for step in increments if step.outcome == OK]
+    heard = [read for read in reads if read.outcome == OK]
+    if max(read.complete for read in heard) < min(step.invoke for step in steps):
+        return doubted(found, "Every read was over before the first acknowledged step began.")
+    after = sum(step.complete >= max(read.invoke for read in heard) for step in steps)
+    words = f"{found.words} No read began after {after} of the acknowledged steps."
+    return replace(found, words=words) if after else found
 
 
 def _delta(entry: Entry) -> int:

@@ -20,13 +20,11 @@ Touch = tuple[Hashable, Entry]
 """A key, and an operation on it."""
 
 
-def looked_at(
-    finding: Finding, changes: Iterable[Touch], looks: Iterable[Touch], *, some_suffice: bool = False
-) -> Finding:
-    """`finding`, but UNKNOWN where it is VALID and nobody looked at a key of which something was acknowledged.
+def looked_at(finding: Finding, changes: Iterable[Touch], looks: Iterable[Touch]) -> Finding:
+    """`finding`, but UNKNOWN where it is VALID and nobody looked at any key of which something was acknowledged.
 
-    A look that was over before the first acknowledged change of its key began could not have shown it. Where
-    `some_suffice`, it stays VALID if any key was looked at, and its words name the others.
+    A look that was over before the first acknowledged change of its key began could not have shown it. Words name the
+    keys that nobody looked at.
     """
     if finding.status is not Status.VALID:
         return finding
@@ -41,7 +39,7 @@ def looked_at(
     if not unseen:
         return finding
     words = f"Nobody read what was acknowledged{of_keys(unseen, len(since))}."
-    if some_suffice and len(unseen) < len(since):
+    if len(unseen) < len(since):
         return replace(finding, words=f"{finding.words} {words}")
     return doubted(finding, words)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from halab.consistency.call import Call
@@ -30,7 +31,7 @@ def key_value(task: Task) -> Finding:
     """Texts that can be appended to; null is the empty one. Keys that were never read are named beside the verdict."""
     found = _search(task, KeyValue(), _asked_or_empty, _answered_or_empty)
     changes = ((entry.key, entry) for entry in task.history.entries if entry.f != "get")
-    return looked_at(found, changes, ((entry.key, entry) for entry in task.entries("get")), some_suffice=True)
+    return looked_at(found, changes, ((entry.key, entry) for entry in task.entries("get")))
 
 
 def lock(task: Task) -> Finding:
@@ -57,13 +58,16 @@ def fifo_queue(task: Task) -> Finding:
         return found
     if not any(entry.outcome == OK for entry in task.entries("enqueue")):
         return doubted(found, NOTHING_TO_LOSE)
+    if not any(entry.outcome == OK for entry in task.entries("dequeue")):
+        return doubted(found, "Nobody took an element, or looked for one.")
     keys = grouped(task.history.entries)
     inside = {key: count for key, entries in keys.items() if (count := _inside(entries))}
     if not inside:
         return found
     where = of_keys([*inside], len(keys))
-    elements = f"{sum(inside.values())} acknowledged elements are not out"
-    return doubted(found, f"Nobody looked what the queue holds in the end{where}; {elements}.")
+    elements = f"{sum(inside.values())} acknowledged elements did not come out"
+    words = f"{found.words} {elements}{where}, and nobody looked whether they are still there."
+    return replace(found, words=words)
 
 
 def _inside(entries: Sequence[Entry]) -> int:
