@@ -104,6 +104,22 @@ def test_a_run_folder_is_judged_and_its_verdicts_can_be_read_again(tmp_path: Pat
     assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".")] == []
 
 
+def test_a_letter_that_flipped_in_a_name_never_leaves_a_promise_kept(tmp_path: Path) -> None:
+    """Whatever it names is lost, and with it perhaps the one write that was."""
+    path = folder(tmp_path) / "history.jsonl"
+    text = path.read_text()
+    for kind in ("invoke", "complete", "observe", "final"):
+        whole = next(line for line in text.splitlines() if f'"{kind}"' in line and "null" not in line)
+        for name in [kind, *json.loads(whole)]:
+            flipped = name[:-1] + chr(ord(name[-1]) ^ 1)
+            path.write_text(text.replace(whole, whole.replace(f'"{name}"', f'"{flipped}"', 1)))
+            try:
+                found = {verdict.status for verdict in check_run(tmp_path).promises}
+            except HistoryError:
+                continue
+            assert Status.VALID not in found, (kind, name)
+
+
 def test_faults_are_judged_even_where_the_scenario_forgot_to_ask(tmp_path: Path) -> None:
     names = [verdict.name for verdict in check_run(folder(tmp_path)).promises]
     assert names == ["write_outage", "lost_writes", "single_primary", "fault_acted", "fault_gone"]
