@@ -117,6 +117,8 @@ def load(path: Path) -> RunFolder:
     judged = _document(path / "verdicts.json", "the run ended before it was judged", notes)
     promises = tuple(_promise(entry) for entry in _entries(judged.get("promises")))
     status = _status(judged, promises, notes)
+    if judged.get("error"):
+        notes.append(f"The run could not be judged: {judged['error']}")
     if meta and not meta.get("ended"):
         notes.append("run.json has no end: the driver did not finish this run.")
     found = RunFolder(path, meta, status, promises, tuple(notes))

@@ -9,13 +9,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.unit.cli.conftest import Halab
 
 ROOT = Path(__file__).resolve().parents[3]
-Halab = Callable[..., subprocess.CompletedProcess[str]]
 FOREIGN = """\
 all:
   vars:
@@ -28,29 +27,6 @@ all:
     haproxy: {{hosts: {{pg1: }}}}
     redis: {{}}
 """
-
-
-@pytest.fixture
-def halab(tmp_path: Path) -> Halab:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT / "src"),
-            "HALAB_RUNS": str(tmp_path / "runs"),
-            "XDG_STATE_HOME": str(tmp_path / "xdg"),
-            "LC_ALL": "C.UTF-8",
-        }
-        return subprocess.run(
-            [sys.executable, "-m", "halab", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
 
 
 @pytest.fixture
