@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from halab.checkers import (
@@ -38,6 +39,7 @@ from halab.checkers import (
     write_outage,
 )
 from halab.checkers.context import Context, Promise
+from halab.checkers.evidence import fault_lives
 from halab.checkers.gate import end_gap, load_gap, workload_gap
 from halab.errors import InputError, Problem
 from halab.history import History
@@ -105,7 +107,8 @@ def judge(history: History, context: Context) -> Judgement:
     """Verdicts on all promises of `context`, in the order of the scenario, gated by what the run could prove.
 
     A kept promise becomes UNKNOWN when the history is cut short, or when it needs a load and the planned one did not
-    run or ended in failures. A broken promise stands, except where it only measures the load itself.
+    run or ended in failures. A broken promise stands, except where it only measures the load itself; and what had not
+    happened when the record ended too soon may still have happened in time.
     """
     with without_cyclic_collection():
         return _judge(history, context)
@@ -113,6 +116,7 @@ def judge(history: History, context: Context) -> Judgement:
 
 def _judge(history: History, context: Context) -> Judgement:
     gap, cut = load_gap(history, context), history.truncated()
+    context = replace(context, cut=cut, idle=_idle(history, context))
     ended = cut or end_gap(history)
     names = list(context.bounds)
     if context.faults:
@@ -125,6 +129,12 @@ def _judge(history: History, context: Context) -> Judgement:
         doubt = ended if promise.needs_load and not promise.workload else cut
         verdicts.append(_gated(check(history, context), promise, gap=why, doubt=doubt))
     return Judgement(run=history.header.run, promises=tuple(verdicts))
+
+
+def _idle(history: History, context: Context) -> str:
+    """That planned faults never began, in words; empty where all did."""
+    begun = sum(life.started is not None for life in fault_lives(history))
+    return f"{context.faults - begun} of {context.faults} planned faults never began" if begun < context.faults else ""
 
 
 def _workload_gap(history: History, context: Context, name: str) -> str:

@@ -45,6 +45,11 @@ class Bound:
     comparison: Comparison
     threshold: float
 
+    @property
+    def is_least(self) -> bool:
+        """Whether it asks for much: what was measured too soon may have become enough."""
+        return self.comparison in (Comparison.AT_LEAST, Comparison.MORE)
+
     def holds(self, measured: float) -> bool:
         """Whether `measured` keeps the promise."""
         match self.comparison:

@@ -14,7 +14,7 @@ import yaml
 
 from halab import scenario as scenarios
 from halab.driver import ledger, logs, mending
-from halab.driver.marks import marks_of
+from halab.driver.marks import mark, marks_of
 from halab.driver.metadata import describe
 from halab.driver.prepare import Prepared, Request, prepared
 from halab.driver.progress import Progress
@@ -25,6 +25,7 @@ from halab.driver.schedule import Schedule
 from halab.driver.selectors import Selectors
 from halab.driver.signals import Interrupted, interrupting, patient
 from halab.errors import HalabError, told
+from halab.history.records import NOT_HEALED
 from halab.waiting import Deadline, WaitExpired, eventually
 
 HEALTHY_WITHIN_S = 240.0
@@ -163,6 +164,7 @@ class Drill:
             self._mark_healed(mending.heal(self._plays, self._ready.cluster, self._progress, run=run))
         except mending.HealFailed as error:
             self._mark_healed(error.healed)
+            self._mark_unhealed(str(error))
             raise
 
     def _mark_healed(self, found: Sequence[Mapping[str, Any]]) -> None:
@@ -171,9 +173,18 @@ class Drill:
             if life is None or not life.steps:
                 continue
             records = marks_of(healed, fault_id=healed["id"], fault=life.fault, target=life.target)
-            for record in life.fresh(records):
-                if self._recorder is not None and self._recorder.alive:
-                    self._recorder.mark(record)
+            self._mark(*life.fresh(records))
+
+    def _mark_unhealed(self, why: str) -> None:
+        """Else a record that ends here would not tell faults that remain from those of which it knows too little."""
+        for fault_id, life in self._faults.unresolved().items() if self._faults is not None else ():
+            if life.steps:
+                self._mark(mark(fault_id, life.fault, life.target, "failed", detail={NOT_HEALED: why}))
+
+    def _mark(self, *records: Mapping[str, Any]) -> None:
+        for record in records:
+            if self._recorder is not None and self._recorder.alive:
+                self._recorder.mark(record)
 
     def _await_health(self) -> None:
         def look() -> bool:

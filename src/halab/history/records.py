@@ -84,11 +84,15 @@ class Complete(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     extra: Extra | None = None
 
 
+NOT_HEALED: Final = "not_healed"
+
+
 class FaultEvent(Struct, frozen=True, kw_only=True):
     """A step in the life of a fault.
 
     ``planned`` is written just before the fault is carried out, ``injected`` when the injection returned, ``observed``
-    when its effect was verified, ``healed`` when the healing returned, ``gone`` when its absence was verified.
+    when its effect was verified, ``healed`` when the healing returned, ``gone`` when its absence was verified,
+    ``failed`` when it could not be carried out or, where its detail has NOT_HEALED, healed.
     """
 
     kind: ClassVar[str] = "fault"
