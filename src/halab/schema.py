@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
@@ -35,6 +36,14 @@ def read_yaml(text: str) -> Any:
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         # PyYAML lets its constructors' errors through: a day 32, a list as a key, a number of 5,000 digits.
         raise yaml.YAMLError(f"{type(error).__name__}: {error}") from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; what cannot be the name of one, because it is too long, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def closest(word: str, known: Iterable[str]) -> str:
