@@ -68,6 +68,16 @@ def test_help_names_every_command_and_imports_nothing_heavy(halab: Halab) -> Non
         (["status", "-i", "nowhere"], "inventory = 'nowhere': does not exist"),
         (["check", "primary-failure/20000101T000000Z"], "is not a run in"),
         (["report"], "RUN = 'latest': is not a run in"),
+        (["report", "x" * 5000], "x...': is not a run in"),
+        (["check", "x/" * 2500], "/...': is not a run in"),
+        (["check", "x", "--import", "y", "--model", "register"], "RUN = 'x': is not judged with --import"),
+        (["check", "--time-limit", "5"], "--isolation, --time-limit and --json belong to --import"),
+        (["chaos", "random", "--faults", ""], "--faults '': names no fault"),
+        (["chaos", "random", "--faults", " ,"], "--faults ' ,': names no fault"),
+        (["status", "-i", ""], "inventory = '': is empty"),
+        (["chaos", "health", "--check", "-i", " "], "inventory = ' ': is empty"),
+        (["chaos", f"{'x' * 5000}.yml", "--check"], "is unknown"),
+        (["load", "bank", "--set", "bank.accounts=["], "set = 'bank.accounts=[': has no value that can be read"),
     ],
 )
 def test_refusals_have_their_own_exit_code(halab: Halab, arguments: list[str], says: str) -> None:
