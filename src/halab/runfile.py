@@ -144,7 +144,7 @@ def read_verdicts(path: Path) -> Judgement:
     document = _document(path)
     try:
         return Judgement.from_dict(document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: is not a judgement ({error!r}); run `halab check {path.parent}`") from error
 
 

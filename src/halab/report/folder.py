@@ -87,7 +87,8 @@ class RunFolder:
     def hosts(self) -> tuple[Mapping[str, Any], ...]:
         cluster = self.meta.get("cluster")
         hosts = cluster.get("hosts") if isinstance(cluster, Mapping) else None
-        return tuple(host for host in hosts or () if isinstance(host, Mapping))
+        found = [host for host in hosts if isinstance(host, Mapping)] if isinstance(hosts, list) else []
+        return tuple(host if isinstance(host.get("groups"), list) else {**host, "groups": []} for host in found)
 
     @property
     def _resolved(self) -> Mapping[str, Any]:

@@ -183,6 +183,16 @@ def test_verdicts_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
         read_verdicts(tmp_path / "verdicts.json")
 
 
+def test_a_number_that_is_too_large_is_no_verdict(tmp_path: Path) -> None:
+    check_run(folder(tmp_path))
+    path = tmp_path / "verdicts.json"
+    document = json.loads(path.read_text())
+    document["promises"][0]["measured"] = 10**400
+    path.write_text(json.dumps(document))
+    with pytest.raises(RunError, match="is not a judgement"):
+        read_verdicts(path)
+
+
 def test_verdicts_replace_older_ones(tmp_path: Path) -> None:
     path = tmp_path / "verdicts.json"
     path.write_text("old")
