@@ -14,6 +14,7 @@ from halab.command import Commands, at_work, errors_shown, progress_shown
 if TYPE_CHECKING:
     from halab.driver.drawing import Wanted
 
+SEARCH_WITHIN_S = 60.0
 EXIT_CODES = """\b
 Exit codes:
   0    done; of a drill or check: every promise was kept
@@ -130,6 +131,8 @@ def _wanted(scenario: str, duration: str | None, faults: str | None, *, allow_qu
     from halab.driver import drawing
 
     names = tuple(name.strip() for name in (faults or "").split(",") if name.strip())
+    if faults is not None and not names:
+        raise click.UsageError(f"--faults {faults!r}: names no fault; leave it out to draw from all")
     return drawing.Wanted(drawing.duration(duration or "5m"), names, allow_quorum_loss)
 
 
@@ -215,19 +218,19 @@ def load(
 
 
 @main.command()
-@click.argument("run", default="latest")
+@click.argument("run", required=False)
 @click.option("--import", "imported", metavar="FILE", help="Judge a history recorded by anything: JSON Lines or EDN.")
 @click.option("--model", metavar="NAME", help="--import: what the history is of; `list` shows every model.")
 @click.option("--isolation", metavar="LEVEL", help="--import: level of list-append.  [default: strict-serializable]")
-@click.option("--time-limit", default=60.0, show_default=True, metavar="SECONDS", help="--import: of a search.")
+@click.option("--time-limit", type=float, metavar="SECONDS", help="--import: of a search.  [default: 60]")
 @click.option("--json", "as_json", is_flag=True, help="--import: write the finding for machines.")
 @errors_shown
 def check(
-    run: str,
+    run: str | None,
     imported: str | None,
     model: str | None,
     isolation: str | None,
-    time_limit: float,
+    time_limit: float | None,
     as_json: bool,  # noqa: FBT001 (click's)
 ) -> int:
     """Judge RUN again from its folder alone. RUN is `latest`, SCENARIO, SCENARIO/TIME or a path.
@@ -237,14 +240,17 @@ def check(
     if imported is not None or model is not None:
         from halab.imports.command import judge_file
 
-        return judge_file(imported, model, isolation=isolation, time_limit_s=time_limit, as_json=as_json)
-    if isolation is not None or as_json:
-        raise click.UsageError("--isolation and --json belong to --import")
+        if run is not None:
+            raise click.UsageError(f"RUN = {run!r}: is not judged with --import; give one of the two")
+        limit_s = SEARCH_WITHIN_S if time_limit is None else time_limit
+        return judge_file(imported, model, isolation=isolation, time_limit_s=limit_s, as_json=as_json)
+    if isolation is not None or as_json or time_limit is not None:
+        raise click.UsageError("--isolation, --time-limit and --json belong to --import")
     from halab.driver.drill import judge
     from halab.driver.runfolder import find
     from halab.report import terminal
 
-    folder = find(run)
+    folder = find(run or "latest")
     _status, code = judge(folder)
     terminal.summary(folder)
     return code

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import io
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -27,6 +28,7 @@ class Commands(click.Group):
     """Wrong usage has an exit code of its own: click's is taken by `not proven`."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
+        _outlive_readers()
         try:
             code = super().main(*args, **(extra | {"standalone_mode": False}))
         except click.exceptions.Abort:
@@ -37,12 +39,44 @@ class Commands(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+class _Unheard(io.FileIO):
+    """A file whose reader may go away: what is written to nobody is dropped. Any other error is told once."""
+
+    _lost = False
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return len(data) if self._lost else super().write(data)
+        except OSError as error:
+            self._lost = True
+            if not isinstance(error, BrokenPipeError):
+                raise
+            return len(data)
+
+
+def _outlive_readers() -> None:
+    """Go on when whoever read our output has seen enough, as `head` has.
+
+    A drill heals what it broke, and the exit code is that of the verdict, not of the pipe.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):
+            stream.flush()
+            file = io.BufferedWriter(_Unheard(stream.fileno(), "w", closefd=False))
+            heard = io.TextIOWrapper(file, stream.encoding, stream.errors, line_buffering=stream.line_buffering)
+            setattr(sys, name, heard)
+
+
 def errors_shown(command: Callable[P, R]) -> Callable[P, R]:
-    """Show errors that a person can act on without a traceback, and end with the code that fits."""
+    """Show errors that a person can act on without a traceback, and end with the code that fits.
+
+    Anything else is a defect of halab and shown with its traceback.
+    """
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        from halab.errors import HalabError, InputError
+        from halab.errors import HalabError, InputError, told
 
         try:
             return command(*args, **kwargs)
@@ -54,12 +88,14 @@ def errors_shown(command: Callable[P, R]) -> Callable[P, R]:
             text = str(error)
             click.echo(text if text.startswith("halab:") else f"halab: {text}", err=True)
             raise SystemExit(REFUSED if refused else FAILED) from None
-        except BrokenPipeError:
-            # Whoever read our output has seen enough; what is still buffered has nowhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(0) from None
         except OSError as error:
             click.echo(f"halab: {error}", err=True)
+            raise SystemExit(FAILED) from None
+        except (click.ClickException, click.exceptions.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:  # noqa: BLE001 (Python's own exit code of an exception means a broken promise)
+            traceback.print_exc()
+            click.echo(f"halab: {told(error)}. Please report it with the traceback above.", err=True)
             raise SystemExit(FAILED) from None
 
     return run

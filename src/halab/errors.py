@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class HalabError(Exception):
@@ -31,3 +33,12 @@ class InputError(HalabError):
         self.source = source
         self.problems = tuple(problems)
         super().__init__("\n".join(f"{source}: {problem}" for problem in self.problems))
+
+
+def told(error: BaseException) -> str:
+    """An error in words: its own where a person can act on it, else that halab has a defect, and where."""
+    if isinstance(error, HalabError | OSError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"a defect of halab: {type(error).__name__}{where}: {str(error)[:500]}"

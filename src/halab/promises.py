@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
+import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Final
 
 from halab.checkers import (
@@ -39,14 +38,14 @@ from halab.checkers import (
     work,
     write_outage,
 )
-from halab.checkers.context import Context, PlannedLoad, PlannedWorkload, Promise
+from halab.checkers.context import Context, Promise
+from halab.checkers.evidence import fault_lives
 from halab.checkers.gate import end_gap, load_gap, workload_gap
-from halab.errors import HalabError, InputError, Problem
-from halab.history import History, read_history
+from halab.errors import InputError, Problem
+from halab.history import History
 from halab.history.memory import without_cyclic_collection
 from halab.history.settled import settled
 from halab.verdict import Bound, Comparison, Judgement, Status, Verdict
-from halab.workloads import catalogue
 
 Check = Callable[[History, Context], Verdict]
 
@@ -66,12 +65,9 @@ COMPARISONS: Final[Mapping[str, Comparison]] = {
     "at_least": Comparison.AT_LEAST,
     "within": Comparison.AT_MOST,
 }
+MOST: Final = sys.float_info.max
 ALWAYS: Final = (fault_acted.PROMISE.name, fault_gone.PROMISE.name)
 """Judged in every run that plans a fault, asked for or not: without them the other verdicts mean nothing."""
-
-
-class RunError(HalabError):
-    """A run folder lacks what judging needs; the message names the file, the key and the fix."""
 
 
 def parse_bounds(promises: Mapping[str, Any], *, source: str = "promises") -> dict[str, Bound]:
@@ -101,7 +97,8 @@ def _bound(promise: Promise, given: Any, problems: list[Problem]) -> Bound:
         problems.append(Problem(promise.name, given, "is not a threshold of this promise", fix))
         return promise.default
     word, value = next(iter(given.items()))
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # Compared, not converted: an integer may be too large for a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MOST <= value <= MOST:
         problems.append(Problem(f"{promise.name}.{word}", value, "is not a finite number", "Give a number."))
         return promise.default
     return Bound(COMPARISONS[word], float(value))
@@ -111,8 +108,9 @@ def judge(history: History, context: Context) -> Judgement:
     """Verdicts on all promises of `context`, in the order of the scenario, gated by what the run could prove.
 
     A kept promise becomes UNKNOWN when the history is cut short, or when it needs a load and the planned one did not
-    run or ended in failures. A broken promise stands, except where it only measures the load itself. Of a recording
-    that ended before its time only the part is judged in which nothing can be missing.
+    run or ended in failures. A broken promise stands, except where it only measures the load itself. What had not
+    happened when the record ended too soon may still have happened in time; and of clients only that part of such a
+    record is judged in which nothing can be missing.
     """
     with without_cyclic_collection():
         return _judge(history, context)
@@ -120,6 +118,7 @@ def judge(history: History, context: Context) -> Judgement:
 
 def _judge(history: History, context: Context) -> Judgement:
     gap, cut = load_gap(history, context), history.truncated()
+    context = replace(context, cut=cut, idle=_idle(history, context))
     ended = cut or end_gap(history)
     clients = {name: planned.clients for name, planned in context.workloads.items()}
     if context.load is not None:
@@ -138,6 +137,12 @@ def _judge(history: History, context: Context) -> Judgement:
     return Judgement(run=history.header.run, promises=tuple(verdicts))
 
 
+def _idle(history: History, context: Context) -> str:
+    """That planned faults never began, in words; empty where all did."""
+    begun = sum(life.started is not None for life in fault_lives(history))
+    return f"{context.faults - begun} of {context.faults} planned faults never began" if begun < context.faults else ""
+
+
 def _workload_gap(history: History, context: Context, name: str) -> str:
     planned = context.workloads.get(name)
     if planned is None:
@@ -152,99 +157,3 @@ def _gated(verdict: Verdict, promise: Promise, *, gap: str, doubt: str) -> Verdi
     if promise.needs_load and gap and (kept or not promise.proof_stands):
         return verdict.downgraded(gap)
     return verdict.downgraded(doubt) if kept and doubt else verdict
-
-
-def context_from_run(run: Mapping[str, Any], *, source: str = "run.json") -> Context:
-    """The context that run.json describes. Raises RunError or InputError naming the key."""
-    scenario = _mapping(run, "scenario", source)
-    cluster = _mapping(run, "cluster", source)
-    hosts = cluster.get("hosts")
-    if not isinstance(hosts, list):
-        raise RunError(f"{source}: key cluster.hosts: expected a list, found {hosts!r}; run the scenario again")
-    # With Citus those whom clients talk to. Older runs do not say who that is, because it was all of them.
-    nodes = tuple(
-        cluster.get("servers") or (str(host["name"]) for host in hosts if "patroni" in host.get("groups", ()))
-    )
-    if not nodes:
-        raise RunError(f"{source}: key cluster.hosts: no host is in the group patroni, so there is nothing to judge")
-    load = scenario.get("workload")
-    try:
-        planned = (
-            None if load is None else PlannedLoad(**{key: load[key] for key in PlannedLoad.__slots__ if key in load})
-        )
-    except (TypeError, KeyError) as error:
-        raise RunError(f"{source}: key scenario.workload: {load!r} is not a workload: {error}") from error
-    loads, promises = scenario.get("workloads") or {}, scenario.get("promises") or {}
-    # Without a threshold of the scenario's a workload's promise has its own, which may depend on the workload.
-    asked = {name: given for name, given in promises.items() if name not in loads or given}
-    return Context(
-        nodes=nodes,
-        load=planned,
-        workloads=_workloads(loads, source=source),
-        faults=len(scenario.get("faults") or ()),
-        bounds=parse_bounds(asked, source=source),
-        waived=frozenset(name for name in loads if promises.get(name, {}) is None),
-        interrupted=bool(run.get("interrupted")),
-    )
-
-
-def _workloads(given: Mapping[str, Any], *, source: str) -> dict[str, PlannedWorkload]:
-    found = {}
-    for name, load in given.items():
-        if name not in catalogue.NAMES:
-            known = ", ".join(catalogue.NAMES)
-            raise RunError(f"{source}: key scenario.workloads.{name}: is no workload of this halab; known are: {known}")
-        parameters = {key: value for key, value in load.items() if key not in ("clients", "rate", "route")}
-        found[name] = PlannedWorkload(
-            clients=int(load["clients"]),
-            rate=float(load["rate"]),
-            kinds=catalogue.workload(name).kinds,
-            writes=catalogue.workload(name).writes,
-            route=str(load["route"]),
-            parameters=parameters,
-        )
-    return found
-
-
-def check_run(folder: Path) -> Judgement:
-    """Judge the run in `folder` by its run.json and history.jsonl and write its verdicts.json.
-
-    Raises RunError, InputError or HistoryError for a folder that cannot be judged; verdicts.json is then untouched.
-    """
-    path = folder / "run.json"
-    judgement = judge(read_history(folder / "history.jsonl"), context_from_run(_document(path), source=str(path)))
-    write_verdicts(folder / "verdicts.json", judgement)
-    return judgement
-
-
-def write_verdicts(path: Path, judgement: Judgement) -> None:
-    """Write verdicts.json whole or not at all. Raises OSError."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(judgement.as_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
-def read_verdicts(path: Path) -> Judgement:
-    """The judgement that verdicts.json holds. Raises RunError."""
-    document = _document(path)
-    try:
-        return Judgement.from_dict(document)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path}: is not a judgement ({error!r}); run `halab check {path.parent}`") from error
-
-
-def _document(path: Path) -> Mapping[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(document, dict):
-        raise RunError(f"{path}: expected a JSON object, found {type(document).__name__}")
-    return document
-
-
-def _mapping(run: Mapping[str, Any], key: str, source: str) -> Mapping[str, Any]:
-    value = run.get(key)
-    if not isinstance(value, Mapping):
-        raise RunError(f"{source}: key {key}: expected an object, found {value!r}; was this written by halab?")
-    return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
@@ -30,7 +31,19 @@ class UniqueKeyLoader(yaml.SafeLoader):
 
 def read_yaml(text: str) -> Any:
     """Parse YAML of plain data. Raises yaml.YAMLError, also for a key that is given twice in one mapping."""
-    return yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
+    try:
+        return yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        # PyYAML lets its constructors' errors through: a day 32, a list as a key, a number of 5,000 digits.
+        raise yaml.YAMLError(f"{type(error).__name__}: {error}") from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; what cannot be the name of one, because it is too long, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def closest(word: str, known: Iterable[str]) -> str:
@@ -107,7 +120,7 @@ class Table:
             return self._missing(key, default, empty=0.0)
         value = self.values[key]
         right_kind = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-        if not right_kind or not smallest <= float(value) <= largest:
+        if not right_kind or not smallest <= value <= largest:
             noun = "a whole number" if whole else "a number"
             self.refuse(key, value, f"is not {noun} in range", f"Give {noun} from {smallest:g} to {largest:g}.")
             return 0.0

@@ -45,6 +45,11 @@ class Bound:
     comparison: Comparison
     threshold: float
 
+    @property
+    def is_least(self) -> bool:
+        """Whether it asks for much: what was measured too soon may have become enough."""
+        return self.comparison in (Comparison.AT_LEAST, Comparison.MORE)
+
     def holds(self, measured: float) -> bool:
         """Whether `measured` keeps the promise."""
         match self.comparison:
@@ -123,14 +128,15 @@ def compose(statuses: Iterable[Status]) -> Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """All verdicts on one run."""
+    """All verdicts on one run. `error` says why it could not be judged; its promises are then all UNKNOWN."""
 
     run: str
     promises: tuple[Verdict, ...]
+    error: str = ""
 
     @property
     def status(self) -> Status:
-        return compose(verdict.status for verdict in self.promises)
+        return Status.UNKNOWN if self.error else compose(verdict.status for verdict in self.promises)
 
     @property
     def exit_code(self) -> int:
@@ -143,10 +149,15 @@ class Judgement:
             "run": self.run,
             "status": self.status.value,
             "exit_code": self.exit_code,
+            **({"error": self.error} if self.error else {}),
             "promises": [verdict.as_dict() for verdict in self.promises],
         }
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Judgement:
         """The judgement that `as_dict` gave. Raises KeyError, TypeError or ValueError for anything else."""
-        return cls(run=str(document["run"]), promises=tuple(map(Verdict.from_dict, document["promises"])))
+        return cls(
+            run=str(document["run"]),
+            promises=tuple(map(Verdict.from_dict, document["promises"])),
+            error=str(document.get("error", "")),
+        )

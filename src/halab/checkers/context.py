@@ -41,7 +41,8 @@ class Context:
     `waived` are promises of workloads that the scenario takes back.
     `nodes` are the PostgreSQL nodes that must exist; `load` is the basic one, None where there is none; `faults` is how
     many faults it plans; `bounds` holds thresholds by promise name, and a promise without one has its own default.
-    `interrupted` says that somebody ended the run before its plan did.
+    `interrupted` says that somebody ended the run before its plan did. `cut` says why the record ends too soon, `idle`
+    that planned faults never began, both in words: `promises.judge` reads them off the history.
     """
 
     nodes: tuple[str, ...]
@@ -51,6 +52,13 @@ class Context:
     bounds: Mapping[str, Bound] = field(default_factory=dict)
     waived: frozenset[str] = frozenset()
     interrupted: bool = False
+    cut: str = ""
+    idle: str = ""
+
+    @property
+    def early(self) -> str:
+        """Why what is missing at the end of the record proves nothing, in words; empty where it does."""
+        return "the run was interrupted" if self.interrupted else self.cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +68,7 @@ class Promise:
     `words` are the comparisons that a scenario may use, none where the promise has no threshold to choose.
     `needs_load`: without the planned load a kept promise proves nothing. `proof_stands`: a violation is evidence
     whatever the load was (a lost row is lost); without it a broken promise is not proven by a load that never ran.
+    `grows`: faults make what is measured, so that without them it is not as much as was planned.
     `workload` is the workload that it judges, where that is not the basic load: promise and workload share their name.
     """
 
@@ -70,6 +79,7 @@ class Promise:
     words: tuple[str, ...] = ()
     needs_load: bool = False
     proof_stands: bool = True
+    grows: bool = False
     workload: str = ""
 
     def bound(self, context: Context) -> Bound:
@@ -79,8 +89,12 @@ class Promise:
     def judge(
         self, context: Context, measured: float, witness: str, details: Mapping[str, Any] | None = None
     ) -> Verdict:
-        """VALID or INVALID, by `measured` and the threshold."""
-        status = Status.VALID if self.bound(context).holds(measured) else Status.INVALID
+        """VALID or INVALID, by `measured` and the threshold; UNKNOWN where a run cut short explains too little."""
+        bound = self.bound(context)
+        short = context.early or (context.idle if self.grows else "")
+        if short and bound.is_least and not bound.holds(measured):
+            return self._verdict(context, Status.UNKNOWN, measured, f"{witness} That is not all: {short}.", details)
+        status = Status.VALID if bound.holds(measured) else Status.INVALID
         return self._verdict(context, status, measured, witness, details)
 
     def broken(
@@ -92,9 +106,11 @@ class Promise:
     def still_open(
         self, context: Context, so_far: float, witness: str, details: Mapping[str, Any] | None = None
     ) -> Verdict:
-        """INVALID, except that a run that was interrupted before the threshold was reached proves nothing."""
-        if context.interrupted and self.bound(context).holds(so_far):
-            early = f"{witness} The run was interrupted before the threshold was reached, so nothing is proven."
+        """INVALID, except that a record that ends before the threshold was reached proves nothing."""
+        bound = self.bound(context)
+        if context.early and (bound.is_least or bound.holds(so_far)):
+            ended = "The run was interrupted" if context.interrupted else "The record ends"
+            early = f"{witness} {ended} before the threshold was reached, so nothing is proven."
             return self._verdict(context, Status.UNKNOWN, so_far, early, details)
         return self._verdict(context, Status.INVALID, so_far, witness, details)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from halab.checkers.context import Context
-from halab.checkers.findings import common, judged, promise_of, teller
+from halab.checkers.findings import common, described, judged, promise_of, teller
 from halab.consistency import counter
 from halab.history import History, Operation
 from halab.verdict import Verdict
@@ -19,6 +19,8 @@ def check(history: History, context: Context) -> Verdict:
         return PROMISE.unknown(context, "The scenario has no workload counter.")
     operations = history.workloads.get(PROMISE.name, ())
     heard = [operation for operation in operations if operation.outcome == "ok"]
+    unclear = [operation for operation in heard if not _is_number(operation)]
+    heard = [operation for operation in heard if _is_number(operation)]
     finals = [_read(operation) for operation in heard if operation.invoke.f == "final"]
     finding = counter.check(
         [
@@ -31,7 +33,13 @@ def check(history: History, context: Context) -> Verdict:
         tell=teller(history, operations),
     )
     unproven = "" if finals else "The counter could not be read after the load, so that a lost increment may not show."
+    if unclear:
+        unproven = f"The answer is no whole number: {described(history, unclear[0])}."
     return judged(PROMISE, context, finding, unproven=unproven)
+
+
+def _is_number(operation: Operation) -> bool:
+    return operation.complete is not None and type(operation.complete.value) is int
 
 
 def _read(operation: Operation) -> counter.Read:

@@ -20,6 +20,7 @@ PROMISE: Final = Promise(
     unit="promotions",
     default=Bound(Comparison.AT_MOST, 0),
     words=("at_most", "below", "above", "at_least"),
+    grows=True,
 )
 
 

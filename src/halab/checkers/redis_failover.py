@@ -21,6 +21,7 @@ PROMISE: Final = Promise(
     default=Bound(Comparison.AT_MOST, 30),
     words=("within", "below"),
 )
+SECOND: Final = 1e9
 
 
 def check(history: History, context: Context) -> Verdict:
@@ -38,18 +39,17 @@ def check(history: History, context: Context) -> Verdict:
     details: dict[str, Any] = {
         life.id: {"from": life.target, "to": other[1] if other else None} for life, _, other in results
     }
-    followed: list[tuple[float, str]] = []
-    for life, started, other in results:
-        if other is None:
-            seconds = (max(history.last, started) - started) / 1e9
-            witness = f"After {life.describe()} no majority of {known} Sentinels ever named another master."
-            return PROMISE.still_open(context, seconds, witness, details)
-        t, master = other
-        seconds = (t - started) / 1e9
-        when = f"{words(history, t)}, {seconds:.1f} s after {life.describe()} began"
-        followed.append((seconds, f"Most of {known} Sentinels followed {master} at {when}."))
-    seconds, witness = max(followed, key=lambda one: one[0])
-    return PROMISE.judge(context, seconds, witness, details)
+    ended = [((other[0] - started) / SECOND, life, other) for life, started, other in results if other is not None]
+    missing = [(started, life) for life, started, other in results if other is None]
+    # What took too long is evidence even where the record ends before all that was to come.
+    late = context.early and any(not PROMISE.bound(context).holds(seconds) for seconds, _, _ in ended)
+    if missing and not late:
+        started, life = min(missing, key=lambda one: one[0])
+        witness = f"After {life.describe()} no majority of {known} Sentinels ever named another master."
+        return PROMISE.still_open(context, (max(history.last, started) - started) / SECOND, witness, details)
+    seconds, life, (t, master) = max(ended, key=lambda one: one[0])
+    when = f"{words(history, t)}, {seconds:.1f} s after {life.describe()} began"
+    return PROMISE.judge(context, seconds, f"Most of {known} Sentinels followed {master} at {when}.", details)
 
 
 def _master_before(found: list[Observation], t: int, known: int) -> str | None:

@@ -53,19 +53,30 @@ def check(history: History, context: Context) -> Verdict:
         }
         for found in returns
     }
+    back = [found for found in returns if found.back is not None]
     never = [found for found in returns if found.back is None]
-    if never:
-        worst = max(never, key=lambda found: found.seconds)
-        return PROMISE.still_open(context, worst.seconds, _never(history, worst), details)
-    worst = max(returns, key=lambda found: found.seconds)
-    back = worst.back
-    assert back is not None  # noqa: S101  told to the type checker: the others were handled above
-    role = "streaming" if back.in_recovery else "as primary"
-    witness = (
-        f"{worst.life.target} was back {role} on timeline {back.timeline} at {words(history, back.t_end)}, "
-        f"{worst.seconds:.1f} s after {_since(worst.life)}."
-    )
-    return PROMISE.judge(context, worst.seconds, witness, details)
+    # What took too long is evidence even where the record ends before all that was to come.
+    late = context.early and any(not PROMISE.bound(context).holds(found.seconds) for found in back)
+    if never and not late:
+        return _missing(history, context, never, details)
+    worst = max(back, key=_seconds)
+    return PROMISE.judge(context, worst.seconds, _returned(history, worst), details)
+
+
+def _missing(history: History, context: Context, never: list[_Return], details: dict[str, Any]) -> Verdict:
+    """Of nodes that never came back. A record that ends before the healing does not have the time that counts."""
+    counted = [found for found in never if not context.early or found.life.last("healed")]
+    worst = max(counted or never, key=_seconds)
+    witness = _never(history, worst)
+    if not counted:
+        return PROMISE.unknown(
+            context, f"{witness} The record ends before the fault was healed.", details, worst.seconds
+        )
+    return PROMISE.still_open(context, worst.seconds, witness, details)
+
+
+def _seconds(found: _Return) -> float:
+    return found.seconds
 
 
 class _Newest:
@@ -109,6 +120,16 @@ def _return(history: History, life: FaultLife, newest: _Newest, starts: list[int
 def _moment(life: FaultLife) -> int:
     healed = life.last("healed") or life.last("injected") or life.last("observed")
     return healed.t if healed is not None else life.started or 0
+
+
+def _returned(history: History, found: _Return) -> str:
+    seen = found.back
+    assert seen is not None  # noqa: S101  told to the type checker: only those that came back are told of
+    role = "streaming" if seen.in_recovery else "as primary"
+    return (
+        f"{found.life.target} was back {role} on timeline {seen.timeline} at {words(history, seen.t_end)}, "
+        f"{found.seconds:.1f} s after {_since(found.life)}."
+    )
 
 
 def _since(life: FaultLife) -> str:

@@ -39,6 +39,7 @@ PROMISE: Final = Promise(
     words=("below", "at_most", "within", "above", "at_least"),
     needs_load=True,
     proof_stands=False,
+    grows=True,
 )
 OPEN_AFTER_NS: Final = 1_000_000_000
 SILENT_AFTER_NS: Final = 5_000_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from halab import scenario as scenarios
 from halab.driver import ledger, logs, mending
-from halab.driver.marks import marks_of
+from halab.driver.marks import mark, marks_of
 from halab.driver.metadata import describe
 from halab.driver.prepare import Prepared, Request, prepared
 from halab.driver.progress import Progress
@@ -23,7 +24,8 @@ from halab.driver.runner import Plays
 from halab.driver.schedule import Schedule
 from halab.driver.selectors import Selectors
 from halab.driver.signals import Interrupted, interrupting, patient
-from halab.errors import HalabError
+from halab.errors import HalabError, told
+from halab.history.records import NOT_HEALED
 from halab.waiting import Deadline, WaitExpired, eventually
 
 HEALTHY_WITHIN_S = 240.0
@@ -93,8 +95,8 @@ class Drill:
         except Interrupted as error:
             interrupted = f"{error.name} while {self._phase_name}"
             self._problem(f"interrupted: {interrupted}")
-        except (HalabError, OSError) as error:
-            self._problem(str(error))
+        except Exception as error:  # noqa: BLE001 (whatever it is, and be it our own defect, the faults are healed)
+            self._failed(error)
         with patient(self._warn):
             self._wind_up(interrupted)
         return self._judged(interrupted)
@@ -162,6 +164,7 @@ class Drill:
             self._mark_healed(mending.heal(self._plays, self._ready.cluster, self._progress, run=run))
         except mending.HealFailed as error:
             self._mark_healed(error.healed)
+            self._mark_unhealed(str(error))
             raise
 
     def _mark_healed(self, found: Sequence[Mapping[str, Any]]) -> None:
@@ -170,9 +173,18 @@ class Drill:
             if life is None or not life.steps:
                 continue
             records = marks_of(healed, fault_id=healed["id"], fault=life.fault, target=life.target)
-            for record in life.fresh(records):
-                if self._recorder is not None and self._recorder.alive:
-                    self._recorder.mark(record)
+            self._mark(*life.fresh(records))
+
+    def _mark_unhealed(self, why: str) -> None:
+        """Else a record that ends here would not tell faults that remain from those of which it knows too little."""
+        for fault_id, life in self._faults.unresolved().items() if self._faults is not None else ():
+            if life.steps:
+                self._mark(mark(fault_id, life.fault, life.target, "failed", detail={NOT_HEALED: why}))
+
+    def _mark(self, *records: Mapping[str, Any]) -> None:
+        for record in records:
+            if self._recorder is not None and self._recorder.alive:
+                self._recorder.mark(record)
 
     def _await_health(self) -> None:
         def look() -> bool:
@@ -202,8 +214,8 @@ class Drill:
         status, code = "UNKNOWN", UNKNOWN
         try:
             status, code = judge(self._folder.path)
-        except (HalabError, OSError) as error:
-            self._problem(f"not judged: {error}")
+        except Exception as error:  # noqa: BLE001 (what a run has shown is reported in any case)
+            self._failed(error, "not judged: ")
         self._folder.event("judged", status=status)
         return Outcome(
             folder=self._folder.path,
@@ -237,13 +249,20 @@ class Drill:
     def _attempt(self, step: Callable[[], object]) -> None:
         try:
             step()
-        except (HalabError, OSError, Interrupted) as error:
+        except Interrupted as error:
             self._problem(str(error))
+        except Exception as error:  # noqa: BLE001 (the next step is to be taken whatever became of this one)
+            self._failed(error)
 
     def _phase(self, name: str) -> None:
         self._phase_name = name
         self._progress.phase(name)
         self._folder.event("phase", name=name)
+
+    def _failed(self, error: Exception, before: str = "") -> None:
+        if not isinstance(error, HalabError | OSError):
+            self._folder.event("defect", traceback="".join(traceback.format_exception(error)))
+        self._problem(before + told(error))
 
     def _problem(self, text: str) -> None:
         self._problems.append(text)
@@ -257,13 +276,13 @@ class Drill:
 def judge(folder: Path) -> tuple[str, int]:
     """Verdicts, JUnit and report of a run from its folder alone; returns status and exit code.
 
-    Raises RunError, InputError or HistoryError for a folder that cannot be judged; it then still gets its report.
+    Raises RunError or HistoryError for a folder that cannot be judged; all three then say so.
     """
-    from halab import promises
+    from halab import runfile
     from halab.report import html, junit
 
     try:
-        judgement = promises.check_run(folder)
+        judgement = runfile.check_run(folder)
     finally:
         junit.write(folder)
         html.render(folder)

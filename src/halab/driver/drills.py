@@ -14,10 +14,10 @@ from halab.driver.prepare import Refused, Request, Unsupported
 from halab.driver.progress import Progress
 from halab.driver.runfolder import runs_root
 from halab.driver.runner import PlayFailed
-from halab.errors import HalabError
-from halab.promises import read_verdicts
+from halab.errors import HalabError, told
 from halab.report import drills as report
 from halab.report.drills import FAILED, REFUSED, Row
+from halab.runfile import read_verdicts
 from halab.verdict import Status
 
 INTERRUPTED = 130
@@ -66,8 +66,8 @@ def _one(request: Request, progress: Progress) -> tuple[Row, bool]:
         outcome = _with_a_mended_cluster(request, progress)
     except Unsupported as error:
         return Row(request.scenario, REFUSED, 0, why="; ".join(error.reasons)), False
-    except (HalabError, OSError) as error:
-        return Row(request.scenario, FAILED, 0, why=str(error)), False
+    except Exception as error:  # noqa: BLE001 (one drill's trouble, and be it our own defect, is not the next one's)
+        return Row(request.scenario, FAILED, 0, why=told(error)), False
     return _row(request.scenario, outcome), outcome.exit_code == INTERRUPTED
 
 

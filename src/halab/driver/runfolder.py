@@ -15,6 +15,9 @@ from halab.driver.files import write_json
 from halab.driver.locks import Lock
 from halab.errors import InputError, Problem
 from halab.inventory import repository
+from halab.schema import is_file
+
+LONGEST_SHOWN = 200
 
 
 def runs_root() -> Path:
@@ -72,15 +75,27 @@ class RunFolder:
 
 
 def find(run: str) -> Path:
-    """A run's folder: `latest`, <scenario>/<time>, <scenario> (its newest) or a path. Raises InputError."""
+    """A run's folder: `latest`, <scenario>/<time>, <scenario> (its newest), a path, or that of a file in it.
+
+    Raises InputError.
+    """
     root = runs_root()
-    for candidate in (Path(run), root / run):
-        if (candidate / "run.json").is_file() or (candidate / "history.jsonl").is_file():
-            return candidate.resolve()
-    newest = sorted(path.parent for path in (root / run).glob("*/run.json")) if run and run != "." else []
+    for given in (Path(run), root / run):
+        for folder in (given.parent, given) if is_file(given) else (given,):
+            if is_file(folder / "run.json") or is_file(folder / "history.jsonl"):
+                return folder.resolve()
+    newest = sorted(path.parent for path in _runs_of(root / run)) if run and run != "." else []
     if newest:
         return newest[-1].resolve()
-    raise InputError("halab", [Problem("RUN", run, f"is not a run in {root}", "`halab list` shows the runs.")])
+    shown = run if len(run) <= LONGEST_SHOWN else f"{run[:LONGEST_SHOWN]}..."
+    raise InputError("halab", [Problem("RUN", shown, f"is not a run in {root}", "`halab list` shows the runs.")])
+
+
+def _runs_of(folder: Path) -> list[Path]:
+    try:
+        return list(folder.glob("*/run.json"))
+    except OSError:
+        return []
 
 
 def _fresh(parent: Path) -> Path:

@@ -150,10 +150,11 @@ def down(site: Site, progress: Progress) -> None:
 
 
 def _found(inventory: str | Path) -> Path:
-    given = Path(inventory)
-    for path in (given, repository() / given, repository() / "inventories" / given):
+    given, named = Path(inventory), bool(str(inventory).strip())
+    for path in (given, repository() / given, repository() / "inventories" / given) if named else ():
         if path.exists():
             return path.resolve()
+    # As a path an empty name would be the folder that we are in.
+    reason = "does not exist" if named else "is empty"
     known = ", ".join(sorted(path.name for path in (repository() / "inventories").iterdir()))
-    problem = Problem("inventory", str(inventory), "does not exist", f"Give a path, or one of: {known}.")
-    raise InputError("halab", [problem])
+    raise InputError("halab", [Problem("inventory", str(inventory), reason, f"Give a path, or one of: {known}.")])

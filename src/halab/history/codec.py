@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn, cast, get_args, get_origin, get_type_hints
@@ -11,6 +12,8 @@ import msgspec
 from msgspec.structs import fields
 
 from halab.history.records import (
+    EXTRAS,
+    NOTES,
     VERSION,
     Complete,
     FaultEvent,
@@ -26,6 +29,10 @@ from halab.history.records import (
 KINDS: Final[dict[str, type[Any]]] = {
     kind.kind: kind for kind in (Header, Phase, Invoke, Complete, FaultEvent, Observation, FinalRead)
 }
+
+_NO_EXTRAS: Final[frozenset[str]] = frozenset()
+_SHOWN: Final = 3
+"""Strange names that are told one by one."""
 
 _PLAIN_NAMES: Final = {
     str: "a string", int: "an integer", float: "a number", bool: "true or false", list: "a list", dict: "an object",
@@ -86,6 +93,17 @@ class Decoder:
         self._scan = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
         self._scan_many = json.JSONDecoder(parse_constant=_refuse_constant).decode
         self._known: set[tuple[object, ...]] = set()
+        self._strange: Counter[tuple[str, str | None]] = Counter()
+
+    @property
+    def strange(self) -> str:
+        """In words, kinds and keys that no recorder of this version writes; empty where there was none.
+
+        There is no other version that this one reads, so they are names that were damaged, and what they named is lost.
+        """
+        found = [_strange(name, key, number) for (name, key), number in self._strange.items()]
+        more = [f"{len(found) - _SHOWN} more such names"] if len(found) > _SHOWN else []
+        return ", ".join([*found[:_SHOWN], *more])
 
     def decode(self, line: str) -> Record:
         """The record on `line`, given without surrounding white space.
@@ -99,11 +117,15 @@ class Decoder:
 
     def decode_many(self, lines: Sequence[str]) -> list[Record] | None:
         """The records on `lines`, twice as fast as one by one; None where any line is at fault: decode each to know."""
+        before = self._strange.copy()
         try:
             values = self._scan_many(f"[{','.join(lines)}]")
-            return [self.record(value) for value in values] if len(values) == len(lines) else None
+            if len(values) == len(lines):
+                return [self.record(value) for value in values]
         except ValueError:
-            return None
+            pass
+        self._strange = before
+        return None
 
     def record(self, value: Any) -> Record:
         """The record that a parsed JSON `value` stands for. Raises RecordError."""
@@ -114,12 +136,16 @@ class Decoder:
             raise RecordError(f"key kind: expected a string, found {_short(name)}")
         kind = KINDS.get(name)
         if kind is None:
+            if name not in NOTES:
+                self._strange[name, None] += 1
             return Opaque(kind=name, fields=value)
         shape = (name, *value, *map(type, value.values()))
         if shape not in self._known:
             _check_shape(name, value)
             if "extra" in value or not value.keys() <= _CONTRACTS[name].keys():
                 value = _with_extra(name, value)
+                for key in value["extra"].keys() - EXTRAS.get(name, _NO_EXTRAS):
+                    self._strange[name, key] += 1
             else:
                 self._known.add(shape)
         for key, words in _WORDS[name]:
@@ -129,6 +155,13 @@ class Decoder:
         if refine is not None:
             refine(value)
         return cast(Record, kind(**value))
+
+
+def _strange(name: str, key: str | None, number: int) -> str:
+    records = "1 record" if number == 1 else f"{number} records"
+    if key is None:
+        return f"{records} of unknown kind {_short(name)}"
+    return f"{records} of kind {name} with the unknown key {_short(key)}"
 
 
 def _short(value: object) -> str:

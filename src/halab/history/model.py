@@ -37,7 +37,8 @@ class Operation:
 class History:
     """One run. Operations stand in the order of invocation, everything else in the order of its times.
 
-    `operations` are those of the basic load, `workloads` those of every other workload by its name.
+    `operations` are those of the basic load, `workloads` those of every other workload by its name. In words, else
+    empty: `torn` says that the file ends within a record, `strange` which names in it no recorder writes.
     """
 
     header: Header
@@ -50,9 +51,10 @@ class History:
     opaque: tuple[Opaque, ...] = ()
     last: int = 0
     torn: str = ""
+    strange: str = ""
 
     @classmethod
-    def from_records(cls, records: Iterable[Record], *, torn: str = "") -> History:
+    def from_records(cls, records: Iterable[Record], *, torn: str = "", strange: str = "") -> History:
         """Sort records by kind and pair invocations with completions.
 
         Raises ValueError where there is not exactly one header, an operation number is used twice, or a
@@ -75,6 +77,7 @@ class History:
             opaque=tuple(split.opaque),
             last=split.last,
             torn=torn,
+            strange=strange,
         )
 
     def phase(self, name: PhaseName) -> int | None:
@@ -92,6 +95,8 @@ class History:
             return f"the history is cut short: {self.torn}"
         if self.phase("end") is None:
             return "the history has no phase 'end': the recorder was stopped before the run was over"
+        if self.strange:
+            return f"the history was damaged, or another halab wrote it: it holds {self.strange}"
         return ""
 
 

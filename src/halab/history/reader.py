@@ -21,10 +21,13 @@ class HistoryError(HalabError):
 
 @dataclass(frozen=True, slots=True)
 class RecordFile:
-    """The records of one file; `torn` says in words that the last line was cut short, else it is empty."""
+    """The records of one file. In words, else empty: `torn` that the last line was cut short, `strange` which names in
+    it no recorder writes.
+    """
 
     records: tuple[Record, ...]
     torn: str
+    strange: str = ""
 
 
 def read_records(path: Path) -> RecordFile:
@@ -50,7 +53,7 @@ def read_records(path: Path) -> RecordFile:
         raise HistoryError(f"{path}: holds no record; the recorder never started or another file was meant")
     if not isinstance(records[0], Header):
         raise HistoryError(f"{path}:1: the first record must be of kind header, found {records[0].kind}")
-    return RecordFile(records=tuple(records), torn=torn)
+    return RecordFile(records=tuple(records), torn=torn, strange=decoder.strange)
 
 
 def read_history(path: Path) -> History:
@@ -58,7 +61,7 @@ def read_history(path: Path) -> History:
     file = read_records(path)
     try:
         with without_cyclic_collection():
-            return History.from_records(file.records, torn=file.torn)
+            return History.from_records(file.records, torn=file.torn, strange=file.strange)
     except ValueError as error:
         raise HistoryError(f"{path}: {error}") from error
 

@@ -3,7 +3,8 @@
 All times are nanoseconds of CLOCK_MONOTONIC on the recorder's host; the header ties them to wall-clock time.
 Outcomes follow Jepsen: ``ok`` happened, ``fail`` surely did not happen, ``info`` is unknown; an invocation
 without a completion is unknown too. Keys that a kind does not define are kept in ``extra`` and kinds that this
-version does not define are kept as `Opaque`, so that a newer recorder's history stays readable.
+version does not define are kept as `Opaque`, so that a newer recorder's history stays readable. Those that nobody
+writes (`EXTRAS`, `NOTES`) make it one that proves nothing: a name that was damaged hides what it named.
 
 They are msgspec's structures, made in a fifth and written in a tenth of the time of frozen dataclasses: a client makes
 two for each of its operations.
@@ -83,11 +84,15 @@ class Complete(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     extra: Extra | None = None
 
 
+NOT_HEALED: Final = "not_healed"
+
+
 class FaultEvent(Struct, frozen=True, kw_only=True):
     """A step in the life of a fault.
 
     ``planned`` is written just before the fault is carried out, ``injected`` when the injection returned, ``observed``
-    when its effect was verified, ``healed`` when the healing returned, ``gone`` when its absence was verified.
+    when its effect was verified, ``healed`` when the healing returned, ``gone`` when its absence was verified,
+    ``failed`` when it could not be carried out or, where its detail has NOT_HEALED, healed.
     """
 
     kind: ClassVar[str] = "fault"
@@ -143,5 +148,21 @@ class Opaque(Struct, frozen=True, kw_only=True):
     kind: str
     fields: Extra = field(default_factory=dict)
 
+
+EXTRAS: Final[Mapping[str, frozenset[str]]] = {
+    "complete": frozenset(
+        {
+            "session",  # PostgreSQL
+            "source", "cache",  # a cached read, and how the cache was reached
+            "run_id", "offset", "replicas",  # Redis
+            "member", "term", "revision", "mod_revision", "first", "answers",  # etcd
+        }
+    ),
+    "observe": frozenset({"sync_standby", "term", "revision", "has_leader", "lock", "errors", "master"}),
+    "final": frozenset({"caught_up"}),
+}  # fmt: skip
+"""Keys that clients and observers put into `extra`, by kind. What is not here is taken for damage."""
+NOTES: Final = frozenset({"interrupted"})
+"""Kinds that the recorder writes as `Opaque`."""
 
 Record = Header | Phase | Invoke | Complete | FaultEvent | Observation | FinalRead | Opaque

@@ -87,7 +87,8 @@ class RunFolder:
     def hosts(self) -> tuple[Mapping[str, Any], ...]:
         cluster = self.meta.get("cluster")
         hosts = cluster.get("hosts") if isinstance(cluster, Mapping) else None
-        return tuple(host for host in hosts or () if isinstance(host, Mapping))
+        found = [host for host in hosts if isinstance(host, Mapping)] if isinstance(hosts, list) else []
+        return tuple(host if isinstance(host.get("groups"), list) else {**host, "groups": []} for host in found)
 
     @property
     def _resolved(self) -> Mapping[str, Any]:
@@ -117,6 +118,8 @@ def load(path: Path) -> RunFolder:
     judged = _document(path / "verdicts.json", "the run ended before it was judged", notes)
     promises = tuple(_promise(entry) for entry in _entries(judged.get("promises")))
     status = _status(judged, promises, notes)
+    if judged.get("error"):
+        notes.append(f"The run could not be judged: {judged['error']}")
     if meta and not meta.get("ended"):
         notes.append("run.json has no end: the driver did not finish this run.")
     found = RunFolder(path, meta, status, promises, tuple(notes))

@@ -19,7 +19,7 @@ def render(run_dir: Path) -> Path:
     Raises FileNotFoundError when there is no such folder, OSError when it cannot be written.
     """
     text = _environment().get_template("report.html.j2").render(page=page.assemble(folder.load(run_dir)))
-    return files.replace(run_dir / "report.html", text.encode())
+    return files.replace(run_dir / "report.html", text.encode(errors="replace"))
 
 
 def _environment() -> Environment:

@@ -61,7 +61,7 @@ def _read(path: Path) -> FaultSpec:
     try:
         text = path.read_text(encoding="utf-8")
         plays = yaml.load(text, Loader=_Tolerant)  # noqa: S506 (a SafeLoader)
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise HalabError(f"{path}: cannot be read as a playbook: {error}") from error
     code = "\n".join(_COMMENT.sub("", line) for line in text.splitlines())
     found = set(_PARAMETER.findall(code))

@@ -16,7 +16,7 @@ from halab.errors import InputError, Problem
 from halab.inventory import Cluster, repository
 from halab.scenario import catalogue, targets, workloads
 from halab.scenario.workloads import ClientLoad, Workload
-from halab.schema import Table, closest, read_yaml
+from halab.schema import Table, closest, is_file, read_yaml
 from halab.workloads import catalogue as load_catalogue
 
 COMPARISONS: Mapping[str, str] = {"below": "<", "above": ">", "at_most": "<=", "at_least": ">=", "within": "<="}
@@ -120,7 +120,7 @@ def load(name_or_path: str | Path, *, cluster: Cluster | None = None) -> Scenari
     path = _path_of(name_or_path)
     try:
         document = read_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = "cannot be read" if isinstance(error, OSError) else "is not YAML"
         raise ScenarioError(str(path), [Problem("scenario", str(path), reason, str(error))]) from None
     return parse(document, name=path.stem, source=str(path), cluster=cluster)
@@ -216,7 +216,7 @@ def _given(promise: Promise | None) -> dict[str, Any] | None:
 def _path_of(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.suffix in (".yml", ".yaml"):
-        if path.is_file():
+        if is_file(path):
             return path
     elif len(path.parts) == 1 and str(path) in names():
         return repository() / "scenarios" / f"{path}.yml"

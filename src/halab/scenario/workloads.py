@@ -96,13 +96,14 @@ def _named(name: str, table: Table, cluster: Cluster | None) -> ClientLoad:
         clients=int(table.number("clients", whole=True, default=4, smallest=1, largest=MOST_CLIENTS)),
         rate=table.number("rate", default=10.0, largest=100_000),
         route=_route(table, "route", workload.routes, cluster),
-        parameters={key: _parameter(table, key, known) for key, known in workload.parameters.items()},
+        parameters={key: parameter(table, key, known) for key, known in workload.parameters.items()},
     )
     table.refuse_unknown()
     return load
 
 
-def _parameter(table: Table, key: str, known: catalogue.Parameter) -> int | float | str:
+def parameter(table: Table, key: str, known: catalogue.Parameter) -> int | float | str:
+    """A parameter of a workload, its default where it is absent."""
     if isinstance(known.default, str):
         return _choice(table, key, known.choices, known.default)
     whole = isinstance(known.default, int)

@@ -38,6 +38,10 @@ def final(op, told):
         (Status.INVALID, "after operation 3", (up(1, 1), up(2, outcome="info"), read(3, 2), read(4, 1), final(5, 2))),
         (Status.UNKNOWN, "could not be read after the load", (up(1, 1), read(2, 1))),
         (Status.UNKNOWN, "No increment was acknowledged", (final(1, 0),)),
+        (Status.UNKNOWN, "no whole number: operation 2 (read", (up(1, 1), read(2, None), final(3, 1))),
+        (Status.UNKNOWN, "no whole number: operation 2 (read", (up(1, 1), read(2, 1.5), final(3, 1))),
+        (Status.UNKNOWN, "no whole number: operation 1 (increment", (up(1), read(2, 1), final(3, 1))),
+        (Status.INVALID, "operation 4 (final", (up(1, 1), up(2, 2), read(3, True), final(4, 1))),
     ],
 )
 def test_verdict_and_witness(status, witness, parts):

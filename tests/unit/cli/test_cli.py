@@ -9,13 +9,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.unit.cli.conftest import Halab
 
 ROOT = Path(__file__).resolve().parents[3]
-Halab = Callable[..., subprocess.CompletedProcess[str]]
 FOREIGN = """\
 all:
   vars:
@@ -28,29 +27,6 @@ all:
     haproxy: {{hosts: {{pg1: }}}}
     redis: {{}}
 """
-
-
-@pytest.fixture
-def halab(tmp_path: Path) -> Halab:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT / "src"),
-            "HALAB_RUNS": str(tmp_path / "runs"),
-            "XDG_STATE_HOME": str(tmp_path / "xdg"),
-            "LC_ALL": "C.UTF-8",
-        }
-        return subprocess.run(
-            [sys.executable, "-m", "halab", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
 
 
 @pytest.fixture
@@ -92,6 +68,16 @@ def test_help_names_every_command_and_imports_nothing_heavy(halab: Halab) -> Non
         (["status", "-i", "nowhere"], "inventory = 'nowhere': does not exist"),
         (["check", "primary-failure/20000101T000000Z"], "is not a run in"),
         (["report"], "RUN = 'latest': is not a run in"),
+        (["report", "x" * 5000], "x...': is not a run in"),
+        (["check", "x/" * 2500], "/...': is not a run in"),
+        (["check", "x", "--import", "y", "--model", "register"], "RUN = 'x': is not judged with --import"),
+        (["check", "--time-limit", "5"], "--isolation, --time-limit and --json belong to --import"),
+        (["chaos", "random", "--faults", ""], "--faults '': names no fault"),
+        (["chaos", "random", "--faults", " ,"], "--faults ' ,': names no fault"),
+        (["status", "-i", ""], "inventory = '': is empty"),
+        (["chaos", "health", "--check", "-i", " "], "inventory = ' ': is empty"),
+        (["chaos", f"{'x' * 5000}.yml", "--check"], "is unknown"),
+        (["load", "bank", "--set", "bank.accounts=["], "set = 'bank.accounts=[': has no value that can be read"),
     ],
 )
 def test_refusals_have_their_own_exit_code(halab: Halab, arguments: list[str], says: str) -> None:

@@ -267,6 +267,39 @@ def test_what_a_guardian_healed_is_found_out_in_the_end(
     assert any("the connection is lost" in problem for problem in outcome.problems)
 
 
+def test_a_fault_that_cannot_be_healed_is_known_to_remain(
+    ready: Callable[..., Prepared], write: Callable[[str, str], None], root: Path
+) -> None:
+    """Though the record of such a run ends before it is whole."""
+    prepared = ready()
+    plays = yaml.safe_load((root / "playbooks/faults/power.yml").read_text())
+    del plays[0]["tasks"][0]["always"]
+    plays[0]["tasks"][0]["block"][0]["halab.faults.power"]["on_command"] = ["false"]
+    write("faults/power", yaml.safe_dump(plays))
+    outcome = Drill(prepared, Told()).run()
+    assert "failed" in steps(outcome)
+    assert "gone" not in steps(outcome)
+    verdicts = json.loads((outcome.folder / "verdicts.json").read_text())["promises"]
+    assert {each["name"]: each["verdict"] for each in verdicts}["fault_gone"] == "INVALID"
+    assert any("not everything could be healed" in problem for problem in outcome.problems)
+
+
+def test_a_defect_of_ours_heals_judges_and_is_told(
+    ready: Callable[..., Prepared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_drill: Drill) -> None:
+        raise LookupError("no such thing")
+
+    monkeypatch.setattr(Drill, "_await_health", fail)
+    monkeypatch.setattr("halab.runfile.judge", fail)
+    outcome = Drill(ready(), Told()).run()
+    assert steps(outcome) == ["planned", "injected", "observed", "healed", "gone"]
+    assert (outcome.status, outcome.exit_code) == ("UNKNOWN", 2)
+    assert "a defect of halab: LookupError at test_drill.py" in outcome.problems[0]
+    assert outcome.problems[1].startswith("not judged: a defect of halab: TypeError")
+    assert "Traceback" in (outcome.folder / "events.jsonl").read_text()
+
+
 def test_the_scenario_is_kept_so_that_it_can_be_repeated(ready: Callable[..., Prepared]) -> None:
     prepared = ready(faults=[], before=1, after=0, promises={"lost_writes": {"at_most": 0}})
     outcome = Drill(prepared, Told()).run()

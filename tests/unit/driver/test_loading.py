@@ -37,6 +37,12 @@ def test_users_are_shared_out() -> None:
 def test_a_route_is_for_those_who_know_it() -> None:
     load = made("bank", "redis_writes", route="multi_host")
     assert {each.name: each.route for each in load.workloads} == {"bank": "multi_host", "redis_writes": "sentinel"}
+    assert made("cache", route="direct").workloads[0].route == "direct"
+    rows = made("rows", route="multi_host").workload
+    assert rows is not None
+    assert (rows.route, rows.read_route) == ("multi_host", "read")
+    both = made("bank", "sessions", settings=("sessions.route=direct",))
+    assert {each.name: each.route for each in both.workloads} == {"bank": "write", "sessions": "direct"}
 
 
 @pytest.mark.parametrize(
@@ -47,6 +53,17 @@ def test_a_route_is_for_those_who_know_it() -> None:
         ({"duration": "soon"}, "is not a duration"),
         ({"settings": ("accounts=3",)}, "bank.accounts=20"),
         ({"settings": ("bank.accounts",)}, "is not a setting"),
+        ({"settings": ("bank.accounts=[",)}, "set = 'bank.accounts=[': has no value that can be read"),
+        ({"settings": ("bank.accounts=" + "9" * 5000,)}, "has no value that can be read"),
+        ({"settings": ("register.keys=5",)}, "is for register, which does not run. Workloads of this load: bank."),
+        ({"settings": ("bnak.accounts=5",)}, "Is `bank` meant?"),
+        ({"settings": ("rows.writers=5",), "workloads": ("rows",)}, "set = 'rows.writers=5': is not for rows"),
+        ({"settings": ("bank.accounts=5", "bank.accounts=6")}, "set = 'bank.accounts=6': is set twice"),
+        ({"workloads": ("bank", "bank")}, "workload = 'bank': is named twice"),
+        ({"route": "nowhere"}, "route = 'nowhere': is no route of bank. Routes of bank: write, multi_host, direct."),
+        ({"route": "direct", "workloads": ("rows", "bank")}, "is no route of rows. Routes of rows: write, multi_host."),
+        ({"route": "write", "workloads": ("bank", "sessions")}, "is no route of sessions. Routes of sessions: read"),
+        ({"route": "write", "workloads": ("redis_writes",)}, "is for workloads on PostgreSQL"),
     ],
 )
 def test_what_makes_no_sense_is_refused(more: dict[str, Any], words: str) -> None:

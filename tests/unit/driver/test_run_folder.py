@@ -34,9 +34,15 @@ def test_each_run_has_its_own_folder_and_latest_follows(runs: Path) -> None:
     assert [run.state for run in overview.runs()] == ["died", "not judged"]
 
 
-def test_a_run_is_found_by_every_name(runs: Path) -> None:
+@pytest.mark.usefixtures("runs")
+def test_a_run_is_found_by_every_name(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = RunFolder.create("health", {})
     for name in ("latest", folder.name, "health", str(folder.path)):
         assert runfolder.find(name) == folder.path.resolve()
+    (folder.path / "history.jsonl").touch()
+    for name in ("history.jsonl", "run.json"):
+        assert runfolder.find(str(folder.path / name)) == folder.path.resolve()
+    monkeypatch.chdir(folder.path)
+    assert runfolder.find("history.jsonl") == folder.path.resolve()
     with pytest.raises(InputError, match="RUN = 'nowhere': is not a run"):
         runfolder.find("nowhere")

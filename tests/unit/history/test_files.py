@@ -21,6 +21,8 @@ from halab.history import (
     HistoryError,
     HistoryWriter,
     Invoke,
+    Observation,
+    Opaque,
     Phase,
     Record,
     WriterError,
@@ -62,6 +64,42 @@ def test_a_torn_last_line_is_left_out_and_reported(tmp_path: Path, kept: int) ->
     assert file.records == (HEADER, INVOKE)
     assert "line 3 was cut short" in file.torn
     assert "line 3" in read_history(path).truncated()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"kind":"cnmplete","t":3,"op":1,"type":"ok"}', '1 record of unknown kind "cnmplete"'),
+        ('{"kind":"complete","t":3,"op":1,"type":"ok","valud":1}', 'kind complete with the unknown key "valud"'),
+        ('{"kind":"observe","t":3,"t_end":4,"node":"a","source":"etcd","ok":true,"lick":null}', "kind observe"),
+        ('{"kind":"fault","t":3,"id":"a","fault":"b","target":"c","event":"gone","detaim":{}}', '"detaim"'),
+    ],
+)  # fmt: skip
+def test_a_name_that_nobody_writes_makes_a_history_doubtful(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text(lines(encode(INVOKE), line, encode(Phase(t=9, name="end"))))
+    assert words in read_history(path).truncated()
+
+
+def test_a_strange_name_is_counted_once_however_it_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text(lines('{"kind":"weather"}', '{"kind":"weather"}', encode(INVOKE)) + '{"kind":"torn')
+    assert read_records(path).strange == '2 records of unknown kind "weather"'
+
+
+def test_many_strange_names_are_told_in_short(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text(lines(*(f'{{"kind":"strange-{number}"}}' for number in range(9))))
+    assert read_records(path).strange.endswith('1 record of unknown kind "strange-2", 6 more such names')
+
+
+def test_what_the_recorder_notes_is_not_strange(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    looked = Observation(t=3, t_end=4, node="a", source="etcd", ok=True, extra={"term": 1, "lock": None})
+    done = Complete(t=3, op=1, type="ok", extra={"member": "a", "mod_revision": 4})
+    note = Opaque(kind="interrupted", fields={"t": 5, "reason": "SIGTERM"})
+    path.write_text(lines(*map(encode, (INVOKE, looked, done, note, Phase(t=9, name="end")))))
+    assert read_history(path).truncated() == ""
 
 
 def test_a_line_torn_inside_a_character_is_reported_too(tmp_path: Path) -> None:

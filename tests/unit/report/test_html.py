@@ -240,6 +240,12 @@ def test_a_half_dead_run_gets_a_page_that_says_so(run: Path, damage: Damage, say
     assert page.unbalanced == []
 
 
+@pytest.mark.parametrize("hosts", [5, "pg1", [5], [{"name": "a", "groups": 5}], [{"name": "\ud800", "groups": None}]])
+def test_settings_of_a_wrong_shape_do_not_keep_the_page_away(run: Path, hosts: object) -> None:
+    (run / "run.json").write_text(json.dumps({"ended": "x", "cluster": {"name": "lab", "hosts": hosts}}))
+    assert outline(run)[1].unbalanced == []
+
+
 def test_a_run_that_was_not_judged_is_unknown(run: Path) -> None:
     (run / "verdicts.json").unlink()
     text, page = outline(run)

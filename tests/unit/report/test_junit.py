@@ -60,6 +60,14 @@ def test_a_run_that_was_not_judged_is_an_error(run: Path) -> None:
     assert "verdicts.json is missing" in (error.get("message") or "")
 
 
+def test_why_a_run_could_not_be_judged_is_its_error(run: Path) -> None:
+    failed = {"run": "x/1", "status": "UNKNOWN", "exit_code": 2, "error": "line 3 is no record", "promises": []}
+    (run / "verdicts.json").write_text(json.dumps(failed))
+    error = suite_of(run).find("testcase[@name='judged']/error")
+    assert error is not None
+    assert "could not be judged: line 3 is no record" in (error.get("message") or "")
+
+
 def test_text_that_xml_cannot_hold_does_not_break_the_file(run: Path) -> None:
     document = json.loads((run / "verdicts.json").read_text())
     document["promises"][1]["witness"] = "a\x00b\x1b[31m<&>\ud800 c"

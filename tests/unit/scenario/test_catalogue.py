@@ -9,6 +9,7 @@ import pytest
 from tests.unit.scenario.clusters import LAB, MINIMAL, cluster
 
 from halab import scenario
+from halab.errors import HalabError
 from halab.scenario import ScenarioError, catalogue
 from halab.scenario.needs import lacking
 
@@ -55,6 +56,13 @@ def test_an_unknown_parameter_is_named_with_the_closest_one(faults: Path) -> Non
         )
     assert "faults[0].parameters.sise = 3: is no parameter of fault inner. Is `size` meant?" in str(caught.value)
     assert "kind, size" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"\x7fELF\xff\xfe", b"- hosts: ["])
+def test_a_playbook_that_cannot_be_read_is_named(faults: Path, content: bytes) -> None:
+    (faults / "broken.yml").write_bytes(content)
+    with pytest.raises(HalabError, match=r"broken\.yml: cannot be read as a playbook"):
+        catalogue.spec("broken")
 
 
 def test_every_fault_of_the_repository_can_be_read() -> None:

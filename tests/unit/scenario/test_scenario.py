@@ -152,10 +152,17 @@ def test_a_path_is_accepted(tmp_path):
     assert scenario.load(path).name == "mine"
 
 
-@pytest.mark.parametrize("text", ["description: [", "description: a\ndescription: b\n"], ids=["broken", "key twice"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"description: [", b"description: a\ndescription: b\n", b"\x7fELF\xff\xfe", b"before: 2026-02-31", b"{[a]: b}",
+        b"at: " + b"9" * 5000, b"[" * 5000,
+    ],
+    ids=["broken", "key twice", "binary", "no such day", "list as key", "endless number", "deep"],
+)  # fmt: skip
 def test_a_file_that_is_no_good_yaml(tmp_path, text):
     path = tmp_path / "mine.yml"
-    path.write_text(text)
+    path.write_bytes(text)
     with pytest.raises(ScenarioError, match="is not YAML"):
         scenario.load(path)
 
@@ -184,10 +191,11 @@ def test_promises_differ_by_synchronous_mode(cluster):
     [
         ({"modes": {"quorm": {}}}, ["modes.quorm", "is not a synchronous mode", "off, on, strict, quorum"]),
         ({"modes": {"off": {"lost_write": {}}}}, ["modes.off.lost_write", "is not a known promise"]),
+        ({"before": 10**400}, ["before = 1000", "is not a number in range"]),
         ({"needs": "haproxy_address"}, ["needs = 'haproxy_address'", "is not a list of words"]),
     ],
 )
-def test_mistakes_in_modes_and_needs(changes, words):
+def test_mistakes_in_modes_needs_and_numbers(changes, words):
     text = refused(good(**changes))
     for word in words:
         assert word in text

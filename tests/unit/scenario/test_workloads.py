@@ -8,7 +8,7 @@ import pytest
 from tests.unit.scenario.clusters import LAB, cluster
 
 from halab import scenario
-from halab.promises import context_from_run
+from halab.runfile import context_from_run
 from halab.scenario import ScenarioError
 from halab.workloads import catalogue
 

@@ -13,7 +13,8 @@ import pytest
 from halab import inventory, promises
 from halab.checkers.context import Context, PlannedWorkload
 from halab.clients.guard import POLLING
-from halab.history import Header, History, Phase, Record
+from halab.history import Header, History, Phase, Record, encode
+from halab.history.codec import Decoder
 from halab.inventory import Cluster
 from halab.scenario import parse
 from halab.verdict import Verdict
@@ -110,6 +111,10 @@ def _run(
         clients=group.clients, rate=1, kinds=known.kinds, route=group.route, parameters=group.parameters
     )
     context = Context(nodes=("pg1",), workloads={known.name: planned})
+    decoder = Decoder()
+    for record in records:
+        decoder.decode(encode(record).decode())
+    assert decoder.strange == "", "a name that readers take for damage: add it to EXTRAS"
     return Ran(History.from_records(records), context, records)
 
 
