@@ -82,11 +82,17 @@ def _with_search(found: Finding, entries: Sequence[Entry], keys: Collection[Hash
 
 
 def _call(entry: Entry) -> Call:
-    result = entry.answered if entry.f == "read" else entry.answered is not False if entry.f == "cas" else None
     return Call(
         **stamps(entry),
         key=key_of(entry),
         f=entry.f,
         argument=None if entry.f == "read" else hashable(entry.asked),
-        result=hashable(result) if entry.outcome == OK else None,
+        result=_result(entry) if entry.outcome == OK else None,
     )
+
+
+def _result(entry: Entry) -> Hashable:
+    """What was read, or whether a cas took place."""
+    if entry.f == "read":
+        return hashable(entry.answered)
+    return entry.answered is not False if entry.f == "cas" else None
