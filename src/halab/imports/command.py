@@ -16,6 +16,7 @@ from halab.imports.model import Model, Task
 from halab.imports.naming import Naming
 from halab.imports.reading import read
 from halab.imports.table import MODELS, listing, model_named
+from halab.imports.values import plain, printable
 
 LIST = "list"
 
@@ -42,9 +43,9 @@ def judge_file(
     finding = judge(history, chosen, isolation=level, limit_s=time_limit_s)
     if as_json:
         document = wording.document(history, chosen, level, finding)
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+        click.echo(printable(json.dumps(plain(document), indent=2, ensure_ascii=False, default=str)))
     else:
-        click.echo(wording.text(history, chosen, level, finding))
+        click.echo(printable(wording.text(history, chosen, level, finding)))
     return finding.status.exit_code
 
 

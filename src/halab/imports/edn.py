@@ -1,19 +1,21 @@
 """Reader of EDN, Clojure's data notation, as far as histories need it: https://github.com/edn-format/edn.
 
-Keywords and symbols become text without the colon, vectors, lists and sets become lists, nil becomes None. Tags are
-passed over: what they stand before is taken as it is. Histories are long and
-plain: one scan by a regular expression reads 10^6 events in seconds.
+Keywords and symbols become text without the colon, vectors, lists and sets become lists, those of sets in one order,
+nil becomes None. Tags are passed over: what they stand before is taken as it is. Histories are long and plain: one scan
+by a regular expression reads 10^6 events in seconds.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from halab.imports.refusal import Refusals
-from halab.imports.values import hashable
+from halab.imports.values import DEEPEST, hashable, in_order, plain
 
 _WORD: Final = re.compile(
     r"""  "(?:[^"\\]|\\.)*"                        # text
@@ -26,8 +28,11 @@ _WORD: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_INTEGER: Final = re.compile(r"[+-]?\d+N?")
-_REAL: Final = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?M?")
+_INTEGER: Final = re.compile(r"[+-]?[0-9]+N?")
+_REAL: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?M?")
+_UNICODE: Final = re.compile(r"u[0-9a-fA-F]{4}")
+_SHORT: Final = 100
+"""Digits that any integer may have."""
 _CHARACTERS: Final = {"newline": "\n", "space": " ", "tab": "\t", "return": "\r", "formfeed": "\f", "backspace": "\b"}
 _CLOSING: Final = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 _CONSTANTS: Final[dict[str, object]] = {"nil": None, "true": True, "false": False}
@@ -61,7 +66,8 @@ class _Reader:
                 value, begun = atoms.get(word, _NEW), number
                 if value is _NEW:
                     # Numbers are many and seldom the same: no use to remember them.
-                    value, begun = (int(word), number) if word.isdecimal() else self._value(word, number)
+                    short = word.isdecimal() and len(word) < _SHORT and word.isascii()
+                    value, begun = (int(word), number) if short else self._value(word, number)
                     if value is _NEW:
                         continue
                 if self._dropped and self._drops():
@@ -80,6 +86,9 @@ class _Reader:
     def _value(self, word: str, line: int) -> tuple[Any, int]:
         """What ends with this word, and where it began; _NEW where nothing does."""
         if word in _CLOSING:
+            if len(self._open) >= DEEPEST:
+                reason = f"is nested deeper than {DEEPEST} lists and maps"
+                self._refusals.stop(line, "event", word, reason, "Write simpler values")
             self._open.append((word, self._items, line))
             self._items = []
         elif word in "])}":
@@ -104,13 +113,24 @@ class _Reader:
             self._refusals.stop(line, "event", word, reason, "Brackets come in pairs")
         content, self._items = self._items, items
         if opened != "{":
-            return content, begun
+            return in_order(content) if opened == "#{" else content, begun
         if len(content) % 2:
             self._refusals.stop(begun, "event", content[-1], "is the last key of a map, without a value", "Add it")
+        return self._map(content[::2], content[1::2], begun), begun
+
+    def _map(self, keys: list[Any], values: list[Any], line: int) -> dict[Any, Any]:
         try:
-            return dict(zip(content[::2], content[1::2], strict=True)), begun
+            found = dict(zip(keys, values, strict=True))
         except TypeError:
-            return dict(zip(map(hashable, content[::2]), content[1::2], strict=True)), begun
+            found = {}
+        if len(found) == len(keys):
+            return found
+        names = [*map(hashable, keys)]
+        found = dict(zip(names, values, strict=True))
+        if len(found) < len(keys):
+            twice, _ = Counter(names).most_common(1)[0]
+            self._refusals.stop(line, "event", plain(twice), "is a key of one map twice", "Leave one of them out")
+        return found
 
     def _atom(self, word: str, line: int) -> Any:
         if word[0] == '"':
@@ -119,13 +139,31 @@ class _Reader:
         if word[0] == ":":
             value = word[1:]
         elif word[0] == "\\":
-            value = _CHARACTERS.get(word[1:]) or (chr(int(word[2:], 16)) if len(word) > 2 else word[1:])
-        elif _INTEGER.fullmatch(word):
-            value = int(word.rstrip("N"))
-        elif _REAL.fullmatch(word):
-            value = float(word.rstrip("M"))
+            value = self._character(word, line)
+        elif _REAL.fullmatch(word) or _INTEGER.fullmatch(word):
+            value = self._number(word, line)
         if len(self._atoms) < _CACHED:
             self._atoms[word] = value
+        return value
+
+    def _character(self, word: str, line: int) -> str:
+        name = word[1:]
+        if len(name) == 1:
+            return name
+        if _UNICODE.fullmatch(name):
+            return chr(int(name[1:], 16))
+        if name not in _CHARACTERS:
+            fix = f"Characters are \\a, \\u0061, and by name {', '.join(_CHARACTERS)}"
+            self._refusals.stop(line, "event", word, "is no character", fix)
+        return _CHARACTERS[name]
+
+    def _number(self, word: str, line: int) -> int | float:
+        try:
+            value = int(word.rstrip("N")) if _INTEGER.fullmatch(word) else float(word.rstrip("M"))
+        except ValueError:
+            self._refusals.stop(line, "event", word, "has too many digits", "Write it as text")
+        if abs(value) == math.inf:
+            self._refusals.stop(line, "event", word, "is too great", "Write it as text")
         return value
 
     def _text(self, word: str, line: int) -> str:

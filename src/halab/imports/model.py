@@ -9,21 +9,24 @@ from typing import Any, TypeAlias
 from halab.consistency.finding import Finding
 from halab.imports.history import Entry, History
 from halab.imports.naming import Naming
-from halab.imports.shapes import ANYTHING, Shape, beside
+from halab.imports.shapes import ANYTHING, Confirmation, Shape, beside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
     """One kind of operation.
 
-    `takes` is the value of the invocation; `gives` that of an ok completion, None where it is of no account. `keyed`
-    says of an invocation's value whether it is [key, value], as those of jepsen.independent are.
+    `takes` is the value of the invocation, which has to be named, if only as null, where it is `explicit`; `gives` that
+    of an ok completion, None where it is of no account but to confirm. `keyed` says of an invocation's value whether it
+    is [key, value], as those of jepsen.independent are.
     """
 
     name: str
     synonyms: tuple[str, ...] = ()
     takes: Shape = ANYTHING
+    explicit: bool = False
     gives: Shape | None = None
+    confirms: Confirmation | None = None
     keyed: Callable[[Any], bool] = beside
 
 

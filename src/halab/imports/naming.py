@@ -29,9 +29,16 @@ Describe = Callable[[int], str]
 
 
 class Verbatim(str):
-    """Words that are told as they are."""
+    """Words that are told as they are, equal to no text of a history."""
 
     __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Verbatim) and str(self) == str(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def __repr__(self) -> str:
         return str(self)
@@ -50,12 +57,7 @@ class Coder:
         self._codes = codes
 
     def __getitem__(self, value: object) -> int:
-        if self._codes is None:
-            return value  # type: ignore[return-value]
-        try:
-            return self._codes[value]
-        except (KeyError, TypeError):
-            return self._codes[hashable(value)]
+        return value if self._codes is None else self._codes[hashable(value)]  # type: ignore[return-value]
 
     def column(self, values: Sequence[object]) -> Integers:
         """Numbers of many values, NOTHING for None."""
@@ -80,10 +82,7 @@ class Naming:
         names: dict[Hashable, object] = {}
         for value in values:
             if value is not None:
-                try:
-                    names.setdefault(value, value)
-                except TypeError:
-                    names.setdefault(hashable(value), value)
+                names.setdefault(hashable(value), value)
         first = _FIRST + len(self._names) * _STEP
         self._names.append(list(names.values()))
         return Coder({value: first + at for at, value in enumerate(names)})

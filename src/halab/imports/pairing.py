@@ -5,21 +5,24 @@ As in Jepsen, `ok` says that it took place, `fail` that it surely did not, `info
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from halab.consistency.columns import FAIL, INFO, NEVER, OK
-from halab.imports.history import Entry, History, Order
+from halab.imports.history import Entry, History
+from halab.imports.keys import ABSENT, Keys
 from halab.imports.model import Function, Model
+from halab.imports.moments import GREAT, Moments
 from halab.imports.refusal import Refusals
-from halab.imports.values import hashable
+from halab.imports.values import hashable, shown
 
 _OUTCOMES: Final = {"ok": OK, "fail": FAIL, "info": INFO}
+_OF_CLIENTS: Final = ("invoke", "ok", "fail")
+_NUMBER: Final = re.compile(r"[+-]?[\d.]+")
 _KNOWN: Final = frozenset({"process", "type", "f", "key", "value", "time", "index"})
-_ABSENT: Final = object()
-_GREAT: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +49,44 @@ class Pairing:
         self._begun: dict[int, _Begun] = {}
         self._entries: list[Entry | None] = []
         self._skipped: Counter[str] = Counter()
-        self._order: Order | None = None
-        self._last = -1
-        self._index = -1
-        self._timed = False
+        self._moments = Moments(refusals)
+        self._keys = Keys(refusals)
         self._strange: set[str] = set()
+        self._processes: set[str] = set()
 
     def take(self, line: int, event: Mapping[str, Any]) -> None:
         """The next event, which begins on `line`. Raises InputError when there are problems enough."""
         process = event.get("process")
-        if type(process) is not int:
-            if process is None:
-                self._refusals.add(line, "process", None, "is missing", "Number the clients; anything else is skipped")
-            else:
-                self._skipped[str(process)] += 1
+        if type(process) is not int or not -GREAT < process < GREAT:
+            self._other(line, process, event)
             return
         kind = event.get("type")
-        at = self._moment(line, event)
+        at = self._moments.of(line, event)
         if kind == "invoke":
             self._invoke(line, at, process, event)
         elif isinstance(kind, str) and kind in _OUTCOMES:
             self._complete(line, at, process, _OUTCOMES[kind], event)
         else:
             self._refusals.add(line, "type", kind, "is none", "Types are invoke, ok, fail and info")
+
+    def _other(self, line: int, process: object, event: Mapping[str, Any]) -> None:
+        """No client: it is left out, unless it is meant to be one."""
+        f = event.get("f")
+        if process is None:
+            self._refusals.add(line, "process", None, "is missing", "Number the clients; anything else is skipped")
+        elif type(process) is not str or _NUMBER.fullmatch(process):
+            self._refuse_process(line, process, "is no integer of 62 bits", "Number the clients: 0, 1, 2 ..")
+        elif event.get("type") in _OF_CLIENTS and isinstance(f, str) and f in self._functions:
+            fix = "Number the clients; what others do, such as nemesis, has other names or is info"
+            self._refuse_process(line, process, f"is no number, and does {f}, as clients do", fix)
+        else:
+            self._skipped[process] += 1
+
+    def _refuse_process(self, line: int, process: object, reason: str, fix: str) -> None:
+        """Once each: it has many events."""
+        if repr(process) not in self._processes:
+            self._processes.add(repr(process))
+            self._refusals.add(line, "process", process, reason, fix)
 
     def finish(self) -> History:
         """All operations, once all events are taken. Raises InputError where there was any problem."""
@@ -82,43 +100,13 @@ class Pairing:
         return History(
             source=self._refusals.source,
             entries=[entry for entry in self._entries if entry],
-            order=self._order or Order.LINES,
-            timed=self._timed,
+            order=self._moments.order,
+            timed=self._moments.timed,
             open=len(self._begun),
             skipped=self._skipped,
         )
 
-    def _moment(self, line: int, event: Mapping[str, Any]) -> int:
-        """When the event was: its time, or after everything before it, where the order of lines counts."""
-        index, time = event.get("index"), event.get("time")
-        if self._order is None:
-            self._order = Order.INDEX if index is not None else Order.TIME if time is not None else Order.LINES
-            self._timed = time is not None
-        self._same_throughout(line, index, time)
-        if self._order is Order.TIME:
-            return time if type(time) is int else self._last
-        if self._order is Order.INDEX and type(index) is int:
-            if index <= self._index:
-                reason = f"comes after {self._index}"
-                self._refusals.add(line, "index", index, reason, "Put the events in order, or leave index out")
-            self._index = index
-        self._last = max(self._last + 1, time) if type(time) is int else self._last + 1
-        return self._last
-
-    def _same_throughout(self, line: int, index: object, time: object) -> None:
-        """What the first event has, all have."""
-        indexed = self._order is Order.INDEX
-        for key, value, wanted in (("index", index, indexed), ("time", time, self._timed)):
-            if (type(value) is int and -_GREAT < value < _GREAT) if wanted else value is None:
-                continue
-            if value is None or not wanted:
-                reason = "is missing, and earlier events have it" if wanted else "is given, and earlier events lack it"
-                self._refusals.add(line, key, value, reason, "Give it to all events of clients or to none")
-            else:
-                fix = "time is in whole nanoseconds, index counts events"
-                self._refusals.add(line, key, value, "is no integer of 62 bits", fix)
-
-    def _invoke(self, line: int, at: int, process: int, event: Mapping[str, Any]) -> None:
+    def _invoke(self, line: int, at: int | None, process: int, event: Mapping[str, Any]) -> None:
         begun = self._begun.get(process)
         if begun is not None:
             reason = f"invokes again, and its invocation on line {begun.line} has no completion"
@@ -127,21 +115,17 @@ class Pairing:
         function = self._function(line, event)
         if function is None:
             self._begun.pop(process, None)
-            self._begun[process] = _Begun(-1, line, at, _NONE, key=None, inside=False, asked=None, facts=None)
+            self._begun[process] = _Begun(-1, line, _LONG_AGO, _NONE, key=None, inside=False, asked=None, facts=None)
             return
-        value = event.get("value")
-        key = event.get("key", _ABSENT)
-        inside = key is _ABSENT and function.keyed(value)
-        if inside:
-            key, value = event["value"]
-        elif key is _ABSENT:
-            key = None
-        if not function.takes.fits(value):
+        key, inside, value = self._keys.of(line, event, function)
+        if function.explicit and "value" not in event:
+            self._refusals.add(line, "value", None, f"{function.name} needs its value", "Name it, if only as null")
+        elif not function.takes.fits(value):
             self._refusals.add(
                 line, "value", value, f"{function.name} takes something else", f"It takes {function.takes.words}"
             )
-        facts = None if _KNOWN.issuperset(event) else {name: event[name] for name in event if name not in _KNOWN}
-        self._begun[process] = _Begun(len(self._entries), line, at, function, hashable(key), inside, value, facts)
+        at = _LONG_AGO if at is None else at
+        self._begun[process] = _Begun(len(self._entries), line, at, function, key, inside, value, _facts(event))
         self._entries.append(None)
 
     def _function(self, line: int, event: Mapping[str, Any]) -> Function | None:
@@ -153,7 +137,7 @@ class Pairing:
             self._refusals.add(line, "f", f, f"the model {self._model.name} has no such operation", fix)
         return function
 
-    def _complete(self, line: int, at: int, process: int, outcome: int, event: Mapping[str, Any]) -> None:
+    def _complete(self, line: int, at: int | None, process: int, outcome: int, event: Mapping[str, Any]) -> None:
         begun = self._begun.pop(process, None)
         if begun is None:
             reason = "completes, and has nothing under way"
@@ -161,6 +145,7 @@ class Pairing:
             return
         if begun.op < 0:
             return
+        at = begun.at if at is None else at
         self._agrees(line, at, begun, event)
         answer = event.get("value")
         if begun.inside and answer is not None:
@@ -169,25 +154,30 @@ class Pairing:
                 self._refusals.add(line, "value", answer, f"is not [{begun.key!r}, value]", fix)
                 return
             answer = answer[1]
-        gives = begun.function.gives
-        if outcome == OK and gives is not None:
-            if "value" not in event:
-                self._refusals.add(
-                    line, "value", None, f"{begun.function.name} needs its answer", f"It gives {gives.words}"
-                )
+        if outcome == OK:
+            self._answers(line, begun, answer, given="value" in event)
+        self._enter(begun, process, outcome, at, answer, line, _facts(event))
+
+    def _answers(self, line: int, begun: _Begun, answer: object, *, given: bool) -> None:
+        """An ok has the answer of its function, or what confirms that it took place."""
+        name, gives, confirms = begun.function.name, begun.function.gives, begun.function.confirms
+        if gives is not None:
+            if not given:
+                self._refusals.add(line, "value", None, f"{name} needs its answer", f"It gives {gives.words}")
             elif not gives.fits(answer):
-                reason = f"{begun.function.name} gives something else"
-                self._refusals.add(line, "value", answer, reason, f"It gives {gives.words}")
-        facts = None if _KNOWN.issuperset(event) else {name: event[name] for name in event if name not in _KNOWN}
-        self._enter(begun, process, outcome, at, answer, line, facts)
+                self._refusals.add(line, "value", answer, f"{name} gives something else", f"It gives {gives.words}")
+        elif answer is not None and confirms is not None and not confirms.fits(begun.asked, answer):
+            reason = f"{name} was asked {shown(begun.asked)} on line {begun.line}"
+            fix = f"Its completion says {confirms.words}, or has no value"
+            self._refusals.add(line, "value", answer, reason, fix)
 
     def _agrees(self, line: int, at: int, begun: _Begun, event: Mapping[str, Any]) -> None:
         """The completion is of this invocation."""
-        f, key = event.get("f"), event.get("key", _ABSENT)
+        f, key = event.get("f"), event.get("key", ABSENT)
         if f is not None and (not isinstance(f, str) or self._functions.get(f) is not begun.function):
             fix = "A process does one thing at a time"
             self._refusals.add(line, "f", f, f"completes {begun.function.name} of line {begun.line}", fix)
-        if key is not _ABSENT and not begun.inside and hashable(key) != begun.key:
+        if key is not ABSENT and not begun.inside and hashable(key) != begun.key:
             fix = "A process does one thing at a time"
             self._refusals.add(line, "key", key, f"completes an operation on {begun.key!r}, of line {begun.line}", fix)
         if at < begun.at:
@@ -224,4 +214,10 @@ class Pairing:
         )
 
 
+def _facts(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return None if _KNOWN.issuperset(event) else {name: event[name] for name in event if name not in _KNOWN}
+
+
 _NONE: Final = Function(name="unknown")
+_LONG_AGO: Final = -GREAT
+"""When something began whose time was refused: nothing is before it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NoReturn
 
 from halab.errors import InputError, Problem
+from halab.imports.naming import Verbatim
 
 MOST: Final = 10
 """Problems that are gathered before reading is given up."""
@@ -39,4 +40,4 @@ class Refusals:
 
 def _clipped(value: object) -> object:
     shown = repr(value)
-    return value if len(shown) <= _LONG else f"{shown[:_LONG]}.."
+    return value if len(shown) <= _LONG else Verbatim(f"{shown[:_LONG]}..")

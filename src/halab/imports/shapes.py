@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from halab.imports.values import same
+
 READ: Final = "r"
 WRITE: Final = "w"
 APPEND: Final = "append"
@@ -21,6 +23,14 @@ class Shape:
 
     words: str
     fits: Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """Answers other than null that `fits(asked, answer)` accepts, in words."""
+
+    words: str
+    fits: Callable[[Any, Any], bool]
 
 
 def _anything(_: Any) -> bool:
@@ -55,18 +65,27 @@ def _something(value: Any) -> bool:
     return value is not None
 
 
+def _account(value: object) -> bool:
+    return type(value) is str or type(value) is int
+
+
 def _transfer(value: Any) -> bool:
     return (
         isinstance(value, Mapping)
-        and value.get("from") is not None
-        and value.get("to") is not None
+        and _account(value.get("from"))
+        and _account(value.get("to"))
         and type(value.get("amount")) is int
         and value["amount"] >= 0
     )
 
 
 def _balances(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(map(_perhaps_integer, value.values()))
+    return (
+        isinstance(value, Mapping)
+        and all(map(_perhaps_integer, value.values()))
+        and all(map(_account, value))
+        and len({*map(str, value)}) == len(value)
+    )
 
 
 def _steps(allowed: Collection[str]) -> Callable[[Any], bool]:
@@ -94,6 +113,20 @@ TRANSFER: Final = Shape('{"from": account, "to": account, "amount": integer >= 0
 BALANCES: Final = Shape("{account: integer balance, ...}", _balances)
 LISTS: Final = Shape('[["append", key, element], ["r", key, null or list], ...]', _steps((READ, APPEND)))
 VALUES: Final = Shape('[["w", key, value], ["r", key, null or value], ...]', _steps((READ, WRITE)))
+
+
+def _stepped(asked: Any, answer: Any) -> bool:
+    return same(1 if asked is None else asked, answer)
+
+
+def _version(asked: Any, answer: Any) -> bool:
+    del asked
+    return type(answer) is int
+
+
+REPEATED: Final = Confirmation("what was asked", same)
+STEPPED: Final = Confirmation("the step that was asked", _stepped)
+VERSIONED: Final = Confirmation("an integer", _version)
 
 
 def never(value: Any) -> bool:

@@ -17,10 +17,13 @@ from halab.imports.shapes import (
     LISTS,
     PERHAPS_INTEGER,
     PERHAPS_TEXT,
+    REPEATED,
     SOMETHING,
+    STEPPED,
     TEXT,
     TRANSFER,
     VALUES,
+    VERSIONED,
     before_pair,
     never,
 )
@@ -28,10 +31,12 @@ from halab.imports.shapes import (
 _READ: Final = ("get", "r")
 _WRITE: Final = ("put", "w", "set")
 _VALUE_READ: Final = Function(name="read", synonyms=_READ, gives=ANYTHING)
-_VALUE_WRITE: Final = Function(name="write", synonyms=_WRITE)
-_ADD: Final = Function(name="add", synonyms=("insert", "append"), takes=SOMETHING)
+_VALUE_WRITE: Final = Function(name="write", synonyms=_WRITE, explicit=True, confirms=REPEATED)
+_ADD: Final = Function(name="add", synonyms=("insert", "append"), takes=SOMETHING, confirms=REPEATED)
 _SET_READ: Final = Function(name="read", synonyms=_READ, gives=LIST)
-_ENQUEUE: Final = Function(name="enqueue", synonyms=("send", "offer", "push", "put", "publish"), takes=SOMETHING)
+_ENQUEUE: Final = Function(
+    name="enqueue", synonyms=("send", "offer", "push", "put", "publish"), takes=SOMETHING, confirms=REPEATED
+)
 _DEQUEUE: Final = Function(name="dequeue", synonyms=("receive", "poll", "pop", "take"), gives=ANYTHING)
 _LOCK: Final = (Function(name="acquire", synonyms=("lock",)), Function(name="release", synonyms=("unlock",)))
 
@@ -60,8 +65,8 @@ MODELS: Final = (
         title="a linearizable store of texts that can be appended to, empty at first",
         functions=(
             Function(name="get", synonyms=("read", "r"), gives=PERHAPS_TEXT),
-            Function(name="put", synonyms=("write", "w", "set"), takes=TEXT),
-            Function(name="append", takes=TEXT),
+            Function(name="put", synonyms=("write", "w", "set"), takes=TEXT, confirms=REPEATED),
+            Function(name="append", takes=TEXT, confirms=REPEATED),
         ),
         judge=objects.key_value,
     ),
@@ -108,8 +113,8 @@ MODELS: Final = (
         name="counter",
         title="a counter that begins at 0; null adds 1",
         functions=(
-            Function(name="add", synonyms=("increment", "incr", "inc"), takes=PERHAPS_INTEGER),
-            Function(name="decrement", synonyms=("decr", "dec"), takes=PERHAPS_INTEGER),
+            Function(name="add", synonyms=("increment", "incr", "inc"), takes=PERHAPS_INTEGER, confirms=STEPPED),
+            Function(name="decrement", synonyms=("decr", "dec"), takes=PERHAPS_INTEGER, confirms=STEPPED),
             Function(name="read", synonyms=_READ, gives=INTEGER),
         ),
         judge=counts.count,
@@ -118,9 +123,9 @@ MODELS: Final = (
         name="bank",
         title="transfers keep the sum of all accounts, and none is negative; open says what there is at first",
         functions=(
-            Function(name="transfer", takes=TRANSFER, keyed=never),
+            Function(name="transfer", takes=TRANSFER, confirms=REPEATED, keyed=never),
             Function(name="read", synonyms=_READ, gives=BALANCES, keyed=never),
-            Function(name="open", synonyms=("init",), takes=BALANCES, keyed=never),
+            Function(name="open", synonyms=("init",), takes=BALANCES, confirms=REPEATED, keyed=never),
         ),
         judge=bank.judge,
     ),
@@ -149,7 +154,7 @@ MODELS: Final = (
         title="session guarantees on versions that grow; a session is the field session, or the process",
         functions=(
             Function(name="read", synonyms=_READ, gives=PERHAPS_INTEGER),
-            Function(name="write", synonyms=_WRITE, takes=PERHAPS_INTEGER),
+            Function(name="write", synonyms=_WRITE, takes=PERHAPS_INTEGER, confirms=VERSIONED),
         ),
         judge=counts.sessions,
     ),

@@ -11,7 +11,7 @@ from halab.consistency.finding import Anomaly, Finding
 from halab.consistency.operation import seconds
 from halab.imports.history import Entry, History
 from halab.imports.model import Model
-from halab.imports.values import shown
+from halab.imports.values import same, shown
 
 OUTCOMES: Final = {OK: "ok", FAIL: "fail", INFO: "unknown"}
 _FEW: Final = 3
@@ -94,7 +94,7 @@ def _action(entry: Entry) -> str:
 def deed(entry: Entry, key: str = "") -> str:
     """What was asked and answered; `key` where it is to be named."""
     asked = "" if entry.asked is None else f" {shown(entry.asked)}"
-    answered = entry.answered if entry.outcome == OK and entry.answered != entry.asked else None
+    answered = entry.answered if entry.outcome == OK and not same(entry.answered, entry.asked) else None
     silent = entry.outcome != OK or (answered is None and entry.asked is not None)
     return f"{entry.f}{key}{asked}{'' if silent else f' -> {shown(answered)}'}"
 

@@ -11,18 +11,18 @@ Event = dict[str, Any]
 KEYWORDS = ("type", "f")
 
 
-def begun(process: int, f: str, value: Any = None, **more: Any) -> list[Event]:
+def begun(process: object, f: str, value: Any = None, **more: Any) -> list[Event]:
     """An invocation."""
     return [{"process": process, "type": "invoke", "f": f, "value": value, **more}]
 
 
-def ended(process: int, outcome: str, f: str, value: Any = None, **more: Any) -> list[Event]:
+def ended(process: object, outcome: str, f: str, value: Any = None, **more: Any) -> list[Event]:
     """A completion."""
     return [{"process": process, "type": outcome, "f": f, "value": value, **more}]
 
 
 def done(
-    process: int, f: str, value: Any = None, answer: Any = None, *, outcome: str = "ok", **more: Any
+    process: object, f: str, value: Any = None, answer: Any = None, *, outcome: str = "ok", **more: Any
 ) -> list[Event]:
     """An invocation and its completion, which repeats the value where there is no answer."""
     last = value if answer is None else answer

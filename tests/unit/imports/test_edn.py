@@ -9,6 +9,7 @@ import pytest
 from halab.errors import InputError
 from halab.imports import edn
 from halab.imports.refusal import Refusals
+from halab.imports.values import hashable
 
 
 def read(text: str) -> list[tuple[int, dict[str, Any]]]:
@@ -41,8 +42,16 @@ def value_of(text: str) -> object:
         ("\\u00e9", "é"),
         ("\\(", "("),
         ('\\"', '"'),
+        ("\\ud7ff", "\ud7ff"),
+        ("\\u", "u"),
         ("[1, [2 nil] ()]", [1, [2, None], []]),
         ("#{1 2}", [1, 2]),
+        ("#{3 1 2}", [1, 2, 3]),
+        ("#{:b [1] :a}", ["a", "b", [1]]),
+        ("٣", "٣"),
+        ("{[1] 2 true 3}", {(1,): 2, hashable(True): 3}),
+        ("{true 1 1 2}", {hashable(True): 1, 1: 2}),
+        ("9" * 200, int("9" * 200)),
         ("{0 1, [1 2] 3}", {0: 1, (1, 2): 3}),
         ('#inst "2026-11-21"', "2026-11-21"),
         ("#jepsen.history.Op{:a 1}", {"a": 1}),
@@ -86,6 +95,18 @@ def test_one_sequence_of_events(brackets: str) -> None:
         ("#{{:a 1}}", 1, "is no map"),
         ('{:a "b\n}', 1, "does not end"),
         (r'{:a "\q"}', 1, "is no text"),
+        ("{:a 1}\n{:a \\foo}", 2, "is no character. Characters are"),
+        ("{:a \\zz}", 1, "is no character"),
+        ("{:a \\under}", 1, "is no character"),
+        (f"{{:a {'9' * 5000}}}", 1, "has too many digits"),
+        (f"{{:a {'9' * 5000}N}}", 1, "has too many digits"),
+        ("{:a 1e400}", 1, "is too great"),
+        ("{:a -1e400M}", 1, "is too great"),
+        (f"{{:a {'[' * 100}", 1, "is nested deeper than 100"),
+        (f"{{:a {'[' * 100_000}", 1, "is nested deeper than 100"),
+        ("{:a 1 :b 2\n :a 2}", 1, "event = 'a': is a key of one map twice"),
+        ("{:a {[1] 2 (1) 3}}", 1, "event = [1]: is a key of one map twice"),
+        ("{:a {1 2 1.0 3}}", 1, "is a key of one map twice"),
     ],
 )
 def test_what_is_no_edn_is_refused_by_line(text: str, line: int, words: str) -> None:

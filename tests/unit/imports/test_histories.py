@@ -10,6 +10,7 @@ import pytest
 from tests.unit.imports.events import Event, as_edn_lines, begun, done, ended, written
 
 from halab.consistency.columns import FAIL, INFO, NEVER, OK
+from halab.errors import InputError
 from halab.imports.command import judge, judge_file
 from halab.imports.history import History, Order
 from halab.imports.reading import read
@@ -77,6 +78,23 @@ def test_times_decide_where_they_are_given(tmp_path: Path) -> None:
     assert history_of(tmp_path, write).order is Order.TIME
 
 
+def test_processes_may_stand_in_any_order_where_times_are_given(tmp_path: Path) -> None:
+    write = [*begun(0, "write", 1, time=10), *ended(0, "ok", "write", 1, time=20)]
+    read = [*begun(1, "read", time=30), *ended(1, "ok", "read", None, time=40)]
+    assert verdict(tmp_path, [*read, *write], "register") is Status.INVALID
+    with pytest.raises(InputError, match="line 1, process = 0: completes"):
+        verdict(tmp_path, write[::-1], "register")
+
+
+def test_what_an_ok_says_need_not_be_what_was_asked(tmp_path: Path) -> None:
+    write = done(0, "write", 1)
+    for first in (write, [write[0], {**write[1], "value": None}]):
+        assert verdict(tmp_path, [*first, *done(0, "cas", [1, 2], True)], "cas-register") is Status.VALID
+    added = [*done(0, "add", None, 1), *done(1, "read", None, 1)]
+    assert verdict(tmp_path, added, "counter") is Status.VALID
+    assert verdict(tmp_path, [*done(0, "write", 1, 2), *done(0, "read", None, 1)], "monotonic") is Status.INVALID
+
+
 def test_an_index_says_that_lines_decide(tmp_path: Path) -> None:
     events = [*done(0, "write", 1), *done(1, "read", None, None), *done(2, "read", None, 1)]
     indexed = [{**event, "index": at, "time": 1_000} for at, event in enumerate(events)]
@@ -92,10 +110,12 @@ def test_lines_without_times_count(tmp_path: Path) -> None:
 
 
 def test_other_processes_are_skipped_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    nemesis = '{:process :nemesis, :type :info, :f :kill, :value ["n1"]}\n'
+    nemesis = '{:process :nemesis, :type :info, :f :write, :value ["n1"]}\n{:process :n1, :type :invoke, :f :kill}\n'
     path = tmp_path / "history"
     path.write_text(nemesis + as_edn_lines([*done(0, "write", 1), *done(0, "read", None, 1)]) + nemesis)
-    assert "skipped     2 events of processes that are no clients: 2 of nemesis" in told(capsys, str(path), "register")
+    assert "skipped     4 events of processes that are no clients: 2 of nemesis, 2 of n1" in told(
+        capsys, str(path), "register"
+    )
 
 
 @pytest.mark.parametrize(("first", "second", "code"), [("", "x 9 0 y", 0), ("x 9 0 y", "", 1)])

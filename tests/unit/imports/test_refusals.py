@@ -46,6 +46,33 @@ def refused(path: str, model: str | None, *, isolation: str | None = None, time_
         ("register", [*begun(0, "read"), *ended(0, "ok", "read", time=4)], 2, "time = 4", "earlier events lack it"),
         ("register", begun(0, "read", time=1.5), 1, "time = 1.5", "no integer"),
         ("register", begun(0, "read", time=2**63), 1, "time", "no integer of 62 bits"),
+        ("register", [*begun(0, "read", time=10**30), *ended(0, "ok", "read", time=10**31)], 1, "time", "62 bits"),
+        ("register", done(2**62, "write", 1), 1, f"process = {2**62}", "no integer of 62 bits"),
+        ("set", done(-(10**30), "add", 1), 1, "process = -1000", "no integer of 62 bits"),
+        ("register", done(1.0, "write", 1), 1, "process = 1.0", "no integer"),
+        ("register", done(True, "write", 1), 1, "process = True", "no integer"),
+        ("register", done([0], "write", 1), 1, "process = [0]", "no integer"),
+        ("register", done("1", "write", 1), 1, "process = '1'", "no integer"),
+        ("register", done("-1", "write", 1), 1, "process = '-1'", "no integer"),
+        ("register", done("٣", "write", 1), 1, "process = '٣'", "no integer"),
+        ("register", done("client", "w", 1), 1, "process = 'client'", "is no number, and does w"),
+        ("register", ended("client", "fail", "w", 1), 1, "process = 'client'", "is no number, and does w"),
+        ("unique-ids", done(0, "generate", None, 1, key="a"), 1, "key = 'a'", "the one object there is"),
+        ("bank", done(0, "read", None, {}, key="a"), 1, "key = 'a'", "a file of its own"),
+        ("list-append", done(0, "txn", LIST_READ, key="a"), 1, "key = 'a'", "without key"),
+        ("transactions", done(0, "txn", LIST_READ, key="a"), 1, "key = 'a'", "without key"),
+        ("register", [{"process": 0, "type": "invoke", "f": "write", "vlaue": 1}], 1, "value:", "needs its value"),
+        ("register", done(0, "write", 1, 2), 2, "value = 2", "write was asked 1 on line 1"),
+        ("register", done(0, "write", 1, True), 2, "value = True", "says what was asked, or has no value"),
+        ("register", done(0, "write", ["k", 1], ["k", 2]), 2, "value = 2", "was asked 1"),
+        ("kv", done(0, "put", "a", "OK"), 2, "value = 'OK'", 'was asked "a"'),
+        ("kv", done(0, "append", "a\ud800", "ba"), 2, "value = 'ba'", r'was asked "a\ud800"'),
+        ("queue", done(0, "enqueue", 1, 2), 2, "value = 2", "was asked 1"),
+        ("set", done(0, "add", 1, 2), 2, "value = 2", "was asked 1"),
+        ("counter", done(0, "add", 1, 5), 2, "value = 5", "the step that was asked"),
+        ("counter", done(0, "decrement", None, 2), 2, "value = 2", "was asked null"),
+        ("bank", done(0, "open", {"a": 1}, {"a": 2}), 2, "value", "was asked"),
+        ("monotonic", done(0, "write", 1, "v2"), 2, "value = 'v2'", "an integer"),
         ("register", [*begun(0, "read", index=7), *ended(0, "ok", "read", index=7)], 2, "index = 7", "comes after 7"),
         ("cas-register", done(0, "cas", 5), 1, "value = 5", "[expected, new]"),
         (
@@ -66,6 +93,7 @@ def refused(path: str, model: str | None, *, isolation: str | None = None, time_
         ("queue", done(0, "drain", None, ["a", None]), 2, "value = ['a', None]", "It gives a list without null"),
         ("counter", done(0, "add", "x"), 1, "value = 'x'", "an integer or null"),
         ("bank", done(0, "transfer", {"from": 1, "to": 2, "amount": -1}), 1, "value", "amount"),
+        ("bank", done(0, "transfer", {"from": True, "to": 2, "amount": 1}), 1, "value", "amount"),
         ("bank", done(0, "read", None, {"a": "x"}), 2, "value", "integer balance"),
         ("list-append", done(0, "txn", [["w", "x", 1]]), 1, "value", '[["append", key, element]'),
         ("list-append", done(0, "txn", LIST_READ, [["r", "y", [1]]]), 2, "value", "has other steps"),
@@ -84,6 +112,35 @@ def test_events_that_are_none_of_the_model(
     told = refused(path, model)
     assert f"{path}: line {line}, {key}" in told
     assert words in told
+
+
+NAMED, PAIR, BARE = done(0, "write", 1, key="x"), done(0, "write", ["x", 1]), done(1, "read", None, 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (NAMED, BARE, "line 3, key: is missing, and line 1 has it. Name the key of every operation or of none"),
+        (NAMED, PAIR, "line 3, key: is missing, and line 1 has it"),
+        (BARE, NAMED, "line 3, key = 'x': is given, and line 1 lacks it"),
+        (PAIR, NAMED, "line 3, key = 'x': is given, and line 1 lacks it"),
+        (PAIR, BARE, "line 3, value: is no [key, value], and that of line 1 is one"),
+        (BARE, PAIR, "line 3, value = ['x', 1]: is [key, value], and that of line 1 is not"),
+    ],
+)
+def test_all_operations_have_keys_or_none(first: list[Event], second: list[Event], words: str, tmp_path: Path) -> None:
+    told = refused(written(tmp_path, [*first, *second, *first, *second]), "register")
+    assert words in told
+    assert len(told.splitlines()) == 1
+
+
+def test_a_time_that_was_refused_is_compared_with_no_other(tmp_path: Path) -> None:
+    lines = [*begun(0, "read", time=5), *ended(0, "ok", "read"), *begun(0, "read"), *ended(0, "ok", "read", time=-7)]
+    told = refused(written(tmp_path, lines), "register").splitlines()
+    assert [each.split(", ", 1)[1].split(". ")[0] for each in told] == [
+        "time: is missing, and earlier events have it",
+        "time: is missing, and earlier events have it",
+    ]
 
 
 def test_groups_of_long_fork_do_not_overlap(tmp_path: Path) -> None:
@@ -132,8 +189,16 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 
 
 def test_only_processes_that_are_no_clients(tmp_path: Path) -> None:
-    path = written(tmp_path, done("client-1", "read", None, 1))  # type: ignore[arg-type]
-    assert "'client-1'" in refused(path, "register")
+    path = written(tmp_path, [*begun("nemesis", "kill"), *ended("nemesis", "info", "write")])
+    assert "line 1, process = 'nemesis': only such processes have events" in refused(path, "register")
+
+
+def test_a_process_that_is_no_number_is_told_once(tmp_path: Path) -> None:
+    path = written(tmp_path, [*done("1", "write", 1), *done("client", "write", 2)] * 3)
+    assert [told.split(": ")[1] for told in refused(path, "register").splitlines()] == [
+        "line 1, process = '1'",
+        "line 3, process = 'client'",
+    ]
 
 
 def test_options(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from halab.imports.history import Entry
 from halab.imports.model import Task
 from halab.imports.refusal import Refusals
 from halab.imports.shapes import READ, STEPS
+from halab.imports.values import same
 
 Step = tuple[str, Any, Any]
 
@@ -29,11 +30,11 @@ def _steps(entry: Entry, refusals: Refusals) -> list[Step]:
     if entry.outcome != OK:
         return [(step, key, None if step == READ else value) for step, key, value in asked]
     done = [(STEPS[step], key, value) for step, key, value in entry.answered]
-    same = len(done) == len(asked) and all(
-        mine[0] == given[0] and mine[1] == given[1] and (mine[0] == READ or mine[2] == given[2])
+    alike = len(done) == len(asked) and all(
+        mine[0] == given[0] and same(mine[1], given[1]) and (mine[0] == READ or same(mine[2], given[2]))
         for mine, given in zip(asked, done, strict=True)
     )
-    if not same:
+    if not alike:
         fix = f"A completion has the steps of its invocation on line {entry.line}, with the answers of its reads"
         refusals.add(entry.end_line, "value", entry.answered, "has other steps", fix)
     return done
