@@ -28,7 +28,7 @@ class Respect(Enum):
         if one.outcome == INFO or one is other or self is Respect.NOTHING:
             return False
         if self is Respect.PROCESSES:
-            return one.process == other.process and one.invoke < other.invoke
+            return one.process == other.process and (one.invoke, one.op) < (other.invoke, other.op)
         return one.complete < other.invoke
 
 

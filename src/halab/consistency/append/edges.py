@@ -31,13 +31,22 @@ def infer(table: Table, versions: Versions) -> Graph:
     return _graph(len(table), gates, [*parts, *more])
 
 
+def by_process(table: Table, versions: Versions) -> Integers:
+    """Rows of what took effect, by process, and in the order of each: what began at the same tick by its number.
+
+    Completions do not tell which was first where both are of that tick, or one of unknown outcome, which has none.
+    """
+    rows = np.flatnonzero(versions.counted)
+    number = np.array([table.op(row) for row in rows.tolist()], dtype=np.int64)
+    return rows[np.lexsort((number, table.invoke[rows], table.process[rows]))]
+
+
 def with_processes(graph: Graph, table: Table, versions: Versions) -> Graph:
     """The graph with an edge from each transaction to the next of its process.
 
     Only transactions that were acknowledged precede others: an unknown one may take effect later.
     """
-    rows = np.flatnonzero(versions.counted)
-    rows = rows[np.lexsort((table.invoke[rows], table.process[rows]))]
+    rows = by_process(table, versions)
     known = np.where(table.outcome[rows] == OK, np.arange(len(rows)), -1)
     before = np.maximum.accumulate(known)[:-1]
     fits = before >= 0
