@@ -4,7 +4,9 @@ PostgreSQL's REPEATABLE READ is snapshot isolation (its documentation, 13.2.2). 
 of real time besides: a snapshot contains every transaction whose COMMIT was answered before. So along real time and
 along every dependency but an anti-dependency, the later transaction begins after the earlier has committed, and any
 cycle has two anti-dependencies in a row, the last of them to the transaction of the cycle that commits first. That is
-what SERIALIZABLE refuses (Ports and Grittner, "Serializable Snapshot Isolation in PostgreSQL", VLDB 2012).
+what SERIALIZABLE refuses (Ports and Grittner, "Serializable Snapshot Isolation in PostgreSQL", VLDB 2012). At READ
+COMMITTED every statement has a snapshot of its own: two of one transaction may show two states, but none that was old
+when the transaction was invoked.
 """
 
 from __future__ import annotations

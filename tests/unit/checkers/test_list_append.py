@@ -81,6 +81,8 @@ LOST = (append(1, 1, 1), append(2, 1, 2), read(3, 1, 1, 2), page(LOAD, 4, [1, [1
         (REPEATABLE, INVALID, "G-single", TORN),
         (SERIALIZABLE, INVALID, "G-single-realtime", STALE),
         (REPEATABLE, INVALID, "G-single-realtime", STALE),
+        (COMMITTED, INVALID, "G-single-realtime", STALE),
+        (COMMITTED, INVALID, "G-single-realtime", LOST),
         (COMMITTED, INVALID, "G1a", (append(1, 1, 1, outcome="fail"), append(2, 1, 2), page(LOAD, 3, [1, [1, 2]]))),
         (SERIALIZABLE, INVALID, "a lost append", LOST),
         (

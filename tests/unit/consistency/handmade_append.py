@@ -81,6 +81,24 @@ G2_PROCESS = (
     tx(3, "y+1", process=2, time=(0, 10)),
     tx(4, "x=", process=2, time=(20, 30)),
 )
+STALE_AFTER_READ = (
+    tx(1, "x+1", outcome=INFO, time=(0, 0)),
+    tx(2, "x=1 y+1", time=(10, 20)),
+    tx(3, "x=", time=(30, 40)),
+)
+STALE_AFTER_WRITE = (
+    tx(1, "x+1", time=(0, 50)),
+    tx(2, "x+2", time=(10, 20)),
+    tx(3, "x=", time=(30, 50)),
+    tx(4, "x=1,2", time=(60, 70)),
+)
+STALE_UPDATE = (
+    tx(1, "x= x+1", time=(0, 50)),
+    tx(2, "x= x+2", time=(0, 50)),
+    tx(3, "x+3", time=(10, 20)),
+    tx(4, "x= x+4", time=(30, 50)),
+)
+SKEW_REALTIME = (tx(1, "x= y=1", time=(0, 100)), tx(2, "x+1", time=(10, 20)), tx(3, "y+1", time=(30, 40)))
 
 
 def retold(history: Sequence[Transaction]) -> tuple[Transaction, ...]:

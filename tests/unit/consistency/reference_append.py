@@ -28,7 +28,7 @@ class Respect(Enum):
         if one.outcome == INFO or one is other or self is Respect.NOTHING:
             return False
         if self is Respect.PROCESSES:
-            return one.process == other.process and one.invoke < other.invoke
+            return one.process == other.process and (one.invoke, one.op) < (other.invoke, other.op)
         return one.complete < other.invoke
 
 
@@ -103,27 +103,29 @@ def _next_states(waiting: list[Transaction], begun: _Begun, lists: Lists, respec
 def read_committed(history: Sequence[Transaction], respect: Respect = Respect.NOTHING) -> bool:
     """Whether some order of commits returns what was read.
 
-    Each read shows what was committed at some moment before its transaction committed, and a transaction locks the keys
-    to which it appends: between its first append to a key and its commit nobody else appends to that.
+    Each read shows what was committed at some moment before its transaction committed, not before it was invoked where
+    time counts, and a transaction locks the keys to which it appends: between its first append to a key and its commit
+    nobody else appends to that.
     """
-    return _commits([one for one in history if one.outcome in (OK, INFO)], [{}], respect)
+    return _commits([one for one in history if one.outcome in (OK, INFO)], [], [{}], respect)
 
 
-def _commits(rest: list[Transaction], states: list[Lists], respect: Respect) -> bool:
+def _commits(rest: list[Transaction], done: list[Transaction], states: list[Lists], respect: Respect) -> bool:
     if all(one.outcome == INFO for one in rest):
         return True
     for one in rest:
         others = [other for other in rest if other is not one]
         if any(respect.puts_first(other, one) for other in others):
             continue
-        after = _committed(one, states)
-        if after is not None and _commits(others, [*states, states[-1] | after], respect):
+        begun = [at for at, other in enumerate(done, 1) if respect is Respect.TIME and respect.puts_first(other, one)]
+        after = _committed(one, states[max(begun, default=0) :])
+        if after is not None and _commits(others, [*done, one], [*states, states[-1] | after], respect):
             return True
     return False
 
 
 def _committed(one: Transaction, states: list[Lists]) -> Lists | None:
-    """The lists that the transaction leaves if it commits after `states`; None if it would have read something else."""
+    """The lists that the transaction leaves if it commits after `states` and shows these; None if it shows others."""
     changed: Lists = {}
     for kind, key, value in one.micro:
         if kind == "append":

@@ -28,6 +28,9 @@ def timely(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in sessions(names) if "session" not in name)
 
 
+STALE = (*timely(FROM_SI), "strong-read-committed")
+"""Levels at which a read shows all that was acknowledged before its transaction was invoked."""
+
 CASES = {
     "G0": (made.G0, "G0", FROM_RU),
     "garbage": (made.GARBAGE, "garbage read", FROM_RU),
@@ -51,11 +54,15 @@ CASES = {
     "G-single, updated": (made.UPDATED, "G-single", FROM_SI),
     "G0-process": (made.G0_PROCESS, "G0-process", sessions(FROM_RU)),
     "G1c-process": (made.G1C_PROCESS, "G1c-process", sessions(FROM_RC)),
-    "G-single-process": (made.G_SINGLE_PROCESS, "G-single-process", sessions(FROM_SI)),
+    "G-single-process": (made.G_SINGLE_PROCESS, "G-single-process", (*sessions(FROM_SI), "strong-read-committed")),
     "G-nonadjacent-process": (made.G2_PROCESS, "G-nonadjacent-process", sessions(FROM_SI)[:2]),
     "G0-realtime": (retold(made.G0_PROCESS), "G0-realtime", timely(FROM_RU)),
     "G1c-realtime": (retold(made.G1C_PROCESS), "G1c-realtime", timely(FROM_RC)),
-    "G-single-realtime": (retold(made.G_SINGLE_PROCESS), "G-single-realtime", timely(FROM_SI)),
+    "G-single-realtime": (retold(made.G_SINGLE_PROCESS), "G-single-realtime", STALE),
+    "stale, as a read shows": (made.STALE_AFTER_READ, "G-single-realtime", STALE),
+    "stale, as a later write shows": (made.STALE_AFTER_WRITE, "G-single-realtime", STALE),
+    "stale, of an update": (made.STALE_UPDATE, "G-single-realtime", ("strong-read-committed",)),
+    "skew in real time": (made.SKEW_REALTIME, "G-single-realtime", timely(FROM_SI)),
 }
 
 
@@ -78,6 +85,7 @@ def test_levels_forbid_what_they_should_and_no_more(case: str) -> None:
         *("G1a", "dirty update", "G1c", "G-single", "G-nonadjacent", "G2-item", "lost update", "internal, again"),
         *("incompatible", "own order", "own gap", "G1b", "internal, own", "future"),
         *("G-single, updated", "G1c-process", "G-single-process", "G1c-realtime", "G-single-realtime"),
+        *("stale, as a read shows", "stale, as a later write shows", "skew in real time"),
     ],
 )
 def test_a_weaker_level_has_nothing_to_say(case: str) -> None:
@@ -121,7 +129,9 @@ def test_what_may_happen_is_valid_at_every_level(history: Sequence[Transaction])
 def test_a_level_forbids_the_families_up_to_its_own_the_worst_first() -> None:
     assert LEVELS["read-uncommitted"].families == (Family.WRITES,)
     assert LEVELS["snapshot-isolation"].families == (Family.WRITES, Family.READS, Family.APART)
-    assert LEVELS["serializable"].families == tuple(Family)
+    assert LEVELS["serializable"].families == (Family.WRITES, Family.READS, Family.APART, Family.ANY)
+    assert LEVELS["strong-session-read-committed"].families == (Family.WRITES, Family.READS)
+    assert LEVELS["strong-read-committed"].families == (Family.WRITES, Family.READS, Family.STALE)
 
 
 def test_what_postgresql_promises_is_a_level() -> None:
@@ -129,7 +139,7 @@ def test_what_postgresql_promises_is_a_level() -> None:
     skew = (*made.G2, *made.READ_BACK)
     for name, allowed, forbidden in (
         ("read uncommitted", made.G_SINGLE, made.G1A),
-        ("read committed", made.G_SINGLE, made.G1C_PROCESS),
+        ("read committed", made.SKEW_REALTIME, made.G_SINGLE_PROCESS),
         ("repeatable read", skew, made.G_SINGLE_PROCESS),
         ("serializable", (tx(1, "x+1"), tx(2, "x=1")), skew),
     ):

@@ -91,13 +91,13 @@ def test_old_states_are_serializable_and_not_strict() -> None:
 @pytest.mark.parametrize(
     ("defect", "expected", "allowed", "forbidden"),
     [
-        (defects.stale_read, STALE, "strong-read-committed", "strong-snapshot-isolation"),
+        (defects.stale_read, STALE, "strong-session-read-committed", "strong-read-committed"),
         (defects.swapped_appends, ("incompatible order",), "strong-read-uncommitted", "read-committed"),
-        (defects.dropped_append, ("G0", *STALE), None, "strong-snapshot-isolation"),
+        (defects.dropped_append, ("G0", *STALE), None, "strong-read-committed"),
         (defects.aborted_read, ("G1a",), "strong-read-uncommitted", "read-committed"),
         (defects.intermediate_read, ("G1b",), "strong-read-uncommitted", "read-committed"),
-        (defects.fractured_read, ("G-single",), "strong-read-committed", "snapshot-isolation"),
-        (defects.lost_update, ("lost update",), "strong-read-committed", "snapshot-isolation"),
+        (defects.fractured_read, ("G-single",), "strong-session-read-committed", "snapshot-isolation"),
+        (defects.lost_update, ("lost update",), "strong-session-read-committed", "snapshot-isolation"),
         (defects.repeated_element, ("duplicate elements",), None, "read-uncommitted"),
         (defects.foreign_element, ("garbage read",), None, "read-uncommitted"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import permutations
 from typing import NamedTuple
 
 import pytest
@@ -90,6 +91,37 @@ class TestUnknownOutcomes:
 
     def test_what_nobody_appended_shows_nothing(self) -> None:
         assert judged(tx(1, "x=7"), tx(2, "y+1", outcome=INFO)).details["counted"] == 1
+
+
+class TestOneTick:
+    """What one process did within a tick of the clock is in the order of its numbers, wherever it is recorded."""
+
+    @pytest.mark.parametrize(
+        ("append", "read", "end", "expected"), [(1, 2, 5, {}), (1, 2, 15, {}), (2, 1, 5, {"G1c-process": 1})]
+    )
+    def test_the_lower_number_is_the_earlier(self, append: int, read: int, end: int, expected: dict[str, int]) -> None:
+        history = [tx(append, "x+1", process=4, time=(5, 5)), tx(read, "x=1", process=4, time=(5, end))]
+        for recorded in (history, history[::-1]):
+            assert found(*recorded, level="strong-session-serializable") == expected
+
+    def test_what_came_after_an_answer_may_be_unknown(self) -> None:
+        history = [
+            tx(1, "x+1", process=4, time=(5, 5)),
+            tx(2, "x+2", process=4, outcome=INFO, time=(5, 5)),
+            tx(3, "x=1,2", time=(9, 9)),
+        ]
+        for recorded in permutations(history):
+            assert judged(*recorded, level="strong-session-serializable").status is Status.VALID
+
+    def test_what_is_unknown_may_have_come_first(self) -> None:
+        """And then no order holds between the two."""
+        history = [
+            tx(1, "x+2", process=4, outcome=INFO, time=(5, 5)),
+            tx(2, "x=2", process=4, time=(5, 5)),
+            *READ_BACK,
+        ]
+        for recorded in permutations(history):
+            assert judged(*recorded, level="strong-session-serializable").status is Status.VALID
 
 
 class TestAborted:
@@ -272,8 +304,8 @@ class TestUnusable:
         )
         assert judged(*history).status is Status.VALID
 
-    def test_a_process_that_begins_two_things_at_once(self) -> None:
-        history = (tx(1, "x+1", process=4, time=(5, 5)), tx(2, "x=1", process=4, time=(5, 15)))
+    def test_a_process_that_does_something_else_before_it_is_done(self) -> None:
+        history = (tx(1, "x+1", process=4, time=(5, 6)), tx(2, "x=1", process=4, time=(5, 5)), tx(3, "y+1", process=1))
         assert judged(*history, level="strong-session-serializable").status is Status.UNKNOWN
 
     def test_a_level_that_does_not_exist(self) -> None:

@@ -2,8 +2,8 @@
 
 Adya's direct serialisation graph as Elle infers it (Kingsbury and Alvaro, VLDB 2020, section 4): ww from the writer of
 a version to that of the next, wr from the writer of a version to its readers, rw from its readers to the writer of the
-next. An append that nobody read came after the last version that somebody did; that of a reader of this version, who
-made an update, came before all others, or it would be lost. Cost: O(n log n), in NumPy; the number of edges is linear
+next. An append that nobody read came after the last version that somebody did; where no update may be lost, that of a
+reader of this version, who made one, came before all others. Cost: O(n log n), in NumPy; the number of edges is linear
 in the number of appends and reads.
 """
 
@@ -23,12 +23,22 @@ Edges = tuple[Integers, Integers, Kind, Integers]
 """Sources, targets, kind, reasons."""
 
 
-def infer(table: Table, versions: Versions) -> Graph:
-    """All dependencies of the data."""
+def infer(table: Table, versions: Versions, *, updates: bool) -> Graph:
+    """All dependencies of the data; `updates`: none may be lost."""
     unread = _unread(table, versions)
     parts = [*_write_edges(table, versions, unread), *_read_edges(table, versions)]
-    gates, more = _last_readers(table, versions, unread)
+    gates, more = _last_readers(table, versions, unread, updates=updates)
     return _graph(len(table), gates, [*parts, *more])
+
+
+def by_process(table: Table, versions: Versions) -> Integers:
+    """Rows of what took effect, by process, and in the order of each: what began at the same tick by its number.
+
+    Completions do not tell which was first where both are of that tick, or one of unknown outcome, which has none.
+    """
+    rows = np.flatnonzero(versions.counted)
+    number = np.array([table.op(row) for row in rows.tolist()], dtype=np.int64)
+    return rows[np.lexsort((number, table.invoke[rows], table.process[rows]))]
 
 
 def with_processes(graph: Graph, table: Table, versions: Versions) -> Graph:
@@ -36,8 +46,7 @@ def with_processes(graph: Graph, table: Table, versions: Versions) -> Graph:
 
     Only transactions that were acknowledged precede others: an unknown one may take effect later.
     """
-    rows = np.flatnonzero(versions.counted)
-    rows = rows[np.lexsort((table.invoke[rows], table.process[rows]))]
+    rows = by_process(table, versions)
     known = np.where(table.outcome[rows] == OK, np.arange(len(rows)), -1)
     before = np.maximum.accumulate(known)[:-1]
     fits = before >= 0
@@ -99,12 +108,13 @@ def _read_edges(table: Table, versions: Versions) -> list[Edges]:
     ]
 
 
-def _last_readers(table: Table, versions: Versions, unread: Integers) -> tuple[int, list[Edges]]:
+def _last_readers(table: Table, versions: Versions, unread: Integers, *, updates: bool) -> tuple[int, list[Edges]]:
     """From those who read the last known version of a key to those who appended what nobody read: gates, and edges.
 
     The two sets can be large, so their edges meet in a gate. A transaction in both would come before itself by it, and
     has edges of its own, which are UPDATEs; where there are several such, each comes before the others, and two suffice
-    to tell.
+    to tell. Where updates may be lost, only its reads come before the others, and before its own commit as well, so
+    that it may pass the gate.
     """
     reads, _, _ = last_elements(table, versions)
     key = table.read_key[reads]
@@ -115,7 +125,7 @@ def _last_readers(table: Table, versions: Versions, unread: Integers) -> tuple[i
     reads, key = reads[ends], key[ends]
     unread = unread[np.isin(table.append_key[unread], key)]
     codes = table.append_owner[unread] * len(table.keys) + table.append_key[unread]
-    both = np.isin(table.read_owner[reads] * len(table.keys) + key, codes)
+    both = np.isin(table.read_owner[reads] * len(table.keys) + key, codes) & updates
     keys, number = np.unique(table.append_key[unread], return_inverse=True)
     gate = len(table) + np.searchsorted(keys, key[~both])
     edges: list[Edges] = [

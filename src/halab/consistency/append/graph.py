@@ -74,6 +74,7 @@ class View:
 _KINDS = {
     Family.WRITES: (Kind.WW, Kind.PROCESS),
     Family.READS: (Kind.WW, Kind.WR, Kind.PROCESS),
+    Family.STALE: (Kind.WW, Kind.WR, Kind.PROCESS),
 }
 
 
@@ -83,17 +84,22 @@ def view(graph: Graph, family: Family) -> View:
     For the family APART every node is doubled: its second half is entered by an anti-dependency and is not left by one.
     A closed walk there is a closed walk in which no two anti-dependencies follow each other. An UPDATE is not one here:
     where no update may be lost, the first of two writers has committed when the second begins.
+
+    For the family STALE the first half of a node is its reads, the second its commit. Reads come before the commit of
+    what they did not see, and no edge leads to them, since another read of the same transaction may have been later:
+    only real time does, which is none of the edges.
     """
     kinds = _KINDS.get(family)
     rows = np.arange(len(graph.kind)) if kinds is None else np.flatnonzero(np.isin(graph.kind, kinds))
-    if family is not Family.APART:
+    if family not in (Family.STALE, Family.APART):
         return View(
             nodes=graph.nodes, base=graph.nodes, source=graph.source[rows], target=graph.target[rows], edge=rows
         )
     anti = np.flatnonzero(graph.kind == Kind.RW)
     through = np.flatnonzero(graph.kind == Kind.THROUGH)
-    others = np.flatnonzero((graph.kind != Kind.RW) & (graph.kind != Kind.THROUGH))
-    moves = ((others, 0, 0), (others, 1, 0), (anti, 0, 1), (through, 1, 1))
+    others = rows[~np.isin(graph.kind[rows], (Kind.RW, Kind.THROUGH))]
+    inner = ((others, 1, 1),) if family is Family.STALE else ((others, 0, 0), (others, 1, 0))
+    moves = (*inner, (anti, 0, 1), (through, 1, 1))
     return View(
         nodes=2 * graph.nodes,
         base=graph.nodes,

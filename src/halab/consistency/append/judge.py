@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from halab.consistency.append import internal, lists
+from halab.consistency.append.edges import by_process
 from halab.consistency.append.evidence import Evidence
 from halab.consistency.append.graph import Graph, Kind
 from halab.consistency.append.levels import Family, Level, Order, level_named
@@ -68,13 +69,12 @@ def _vacuous(table: Table) -> str:
 
 def _refuse_overlaps(table: Table, versions: Versions) -> None:
     """A client that does two things at once has no session."""
-    rows = np.flatnonzero(versions.counted)
-    rows = rows[np.lexsort((table.invoke[rows], table.process[rows]))]
+    rows = by_process(table, versions)
     one, other = rows[:-1], rows[1:]
     overlap = (
         (table.process[one] == table.process[other])
         & (table.outcome[one] == OK)
-        & ((table.complete[one] > table.invoke[other]) | (table.invoke[one] == table.invoke[other]))
+        & (table.complete[one] > table.invoke[other])
     )
     for at in np.flatnonzero(overlap)[:1]:
         raise UnusableError(

@@ -6,7 +6,8 @@ cycles that it forbids, the reads that it forbids, and the orders that it keeps 
 isolation forbids every cycle without two neighbouring anti-dependencies is Cerone and Gotsman's theorem ("Analysing
 Snapshot Isolation", PODC 2016); they and Daudjee and Salem (VLDB 2006) define its session and strong variants.
 `repeatable-read` is Adya's PL-2.99; what PostgreSQL calls so is snapshot isolation, see `POSTGRESQL`. There are no
-predicates here, so that PL-2.99 and PL-3 forbid the same.
+predicates here, so that PL-2.99 and PL-3 forbid the same. `strong-read-committed` forbids stale reads besides G1: each
+read shows everything of which a commit was acknowledged before its transaction was invoked.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ class Family(IntEnum):
     """Write dependencies (ww) only: G0."""
     READS = 1
     """Read dependencies (wr) too: G1c."""
-    APART = 2
-    """Anti-dependencies (rw) too, never two in a row: G-single with one, G-nonadjacent with more."""
-    ANY = 3
+    STALE = 2
+    """Anti-dependencies (rw) too, of those to whom real time leads: G-single-realtime, as a stale read makes it."""
+    APART = 3
+    """Anti-dependencies anywhere, never two in a row: G-single with one, G-nonadjacent with more."""
+    ANY = 4
     """Anti-dependencies anywhere: G2-item."""
 
 
@@ -57,12 +60,14 @@ class Level:
         """Names of everything that it forbids."""
         suffixes = [order.suffix for order in Order if order <= self.order]
         cycles = [name + suffix for name, family in CYCLES.items() for suffix in suffixes if family <= self.family]
+        if self.family is Family.STALE:
+            cycles += ["G-single" + suffix for suffix in suffixes[1:]]  # by its process where one client made both
         return self.others | frozenset(cycles)
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """Families of forbidden cycles, the worst first."""
-        return tuple(family for family in Family if family <= self.family)
+        """Families of forbidden cycles, the worst first. Where any G-single is forbidden, STALE ones are no worse."""
+        return tuple(one for one in Family if one <= self.family and (one is not Family.STALE or one is self.family))
 
 
 CYCLES: Final = {
@@ -83,6 +88,7 @@ SEVERITY: Final = (*LISTS, *(name + order.suffix for order in Order for name in 
 _OTHERS: Final = {
     Family.WRITES: frozenset(_ALWAYS),
     Family.READS: frozenset(_ALWAYS + _COMMITTED),
+    Family.STALE: frozenset(_ALWAYS + _COMMITTED),
     Family.APART: frozenset(_ALWAYS + _COMMITTED + _REPEATABLE),
     Family.ANY: frozenset(_ALWAYS + _COMMITTED + _REPEATABLE),
 }
@@ -97,7 +103,7 @@ _NAMES: Final = {
     "strong-session-snapshot-isolation": (Family.APART, Order.PROCESS),
     "strong-session-serializable": (Family.ANY, Order.PROCESS),
     "strong-read-uncommitted": (Family.WRITES, Order.REALTIME),
-    "strong-read-committed": (Family.READS, Order.REALTIME),
+    "strong-read-committed": (Family.STALE, Order.REALTIME),
     "strong-snapshot-isolation": (Family.APART, Order.REALTIME),
     "strict-serializable": (Family.ANY, Order.REALTIME),
 }

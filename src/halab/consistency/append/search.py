@@ -72,7 +72,7 @@ class Cycle:
 
 def dependencies(table: Table, versions: Versions, level: Level) -> Graph:
     """The graph in whose cycles, and paths against real time, the anomalies of `level` lie."""
-    graph = infer(table, versions)
+    graph = infer(table, versions, updates=level.family >= Family.APART)
     return with_processes(graph, table, versions) if level.order is Order.PROCESS else graph
 
 

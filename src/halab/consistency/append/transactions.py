@@ -21,6 +21,7 @@ READ: Final = "r"
 class Transaction:
     """One attempt at a transaction, its steps in the order in which they were carried out.
 
+    `op` numbers the attempts; of one process's the later one has the higher number.
     `invoke` and `complete` are nanoseconds of one clock; `complete` is `columns.NEVER` for an unknown outcome.
     `outcome` is `columns.OK` (committed), `FAIL` (surely did not commit) or `INFO` (may have committed as a whole, or
     may yet, or not at all). A value is appended to a key at most once in a history, so that a reader knows whose it is.
