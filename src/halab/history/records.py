@@ -154,7 +154,7 @@ EXTRAS: Final[Mapping[str, frozenset[str]]] = {
         {
             "session",  # PostgreSQL
             "source", "cache",  # a cached read, and how the cache was reached
-            "run_id", "offset", "replicas",  # Redis
+            "run_id", "offset", "replicas", "servers",  # Redis
             "member", "term", "revision", "mod_revision", "first", "answers",  # etcd
         }
     ),
