@@ -35,5 +35,6 @@ def check(history: History, context: Context) -> Verdict:
 
 
 def _read(operation: Operation) -> counter.Read:
+    """What an increment answers is what it has counted to."""
     value: Any = operation.complete.value if operation.complete is not None else None
-    return counter.Read(**common(operation), value=int(value))
+    return counter.Read(**common(operation), value=int(value), own=int(operation.invoke.f == "increment"))
