@@ -8,7 +8,7 @@ acknowledged, and what was promoted since, is told by the provenance of the writ
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
@@ -41,7 +41,7 @@ _timeline: Final = itemgetter(0)
 
 def check(history: History, context: Context) -> Verdict:
     """Compare every attempted write with the final read of the primary on the newest timeline."""
-    final = final_primary(history)
+    final = final_primary(history.finals)
     if final is None:
         return PROMISE.unknown(context, _no_final(history))
     if final.ids is None:
@@ -63,9 +63,9 @@ def check(history: History, context: Context) -> Verdict:
     return _judge(context, _Account(history=history, final=final, writes=writes, fates=fates))
 
 
-def final_primary(history: History) -> FinalRead | None:
-    """The last whole final read of the primary with the newest timeline."""
-    reads = [final for final in history.finals if final.role == "primary" and final.error is None]
+def final_primary(finals: Iterable[FinalRead]) -> FinalRead | None:
+    """The last whole one of `finals` that is of the primary with the newest timeline."""
+    reads = [final for final in finals if final.role == "primary" and final.error is None]
     return max(reads, key=lambda final: (final.timeline or 0, final.t), default=None)
 
 
