@@ -77,7 +77,7 @@ def check(
             evidence.add("too-high", partial(_too_high, read, bound, tell))
         else:
             within.append(read)
-    _one_way(possible, heard, within, evidence, tell)
+    _one_way(possible, heard, within, initial, evidence, tell)
     unknown = sum(increment.outcome == INFO for increment in increments)
     return evidence.conclude(
         judged=len(increments) + len(reads) + (final is not None),
@@ -140,7 +140,12 @@ def _minima(values: Sequence[int], starts: Sequence[int], ends: Sequence[int]) -
 
 
 def _one_way(
-    possible: Sequence[Increment], heard: Sequence[Read], within: Sequence[Read], evidence: Evidence, tell: Tell
+    possible: Sequence[Increment],
+    heard: Sequence[Read],
+    within: Sequence[Read],
+    initial: int,
+    evidence: Evidence,
+    tell: Tell,
 ) -> None:
     """Pairs of reads that contradict each other, where all attempts have one sign; `within` keep to their bounds."""
     signs = {step.delta > 0 for step in possible if step.delta}
@@ -152,29 +157,28 @@ def _one_way(
         if extreme and sign * read.value < sign * extreme.value:
             wrong.add(id(read))
             evidence.add("went-backwards", partial(_backwards, extreme, read, tell))
-    steps = [step for step in possible if step.outcome == OK and step.delta]
-    for read, floor in zip(within, _floors(steps, within, sign), strict=True):
-        if id(read) not in wrong and floor is not None and sign * (read.value - read.own) < floor:
+    for read, floor in zip(within, _floors(possible, within, initial, sign), strict=True):
+        if id(read) not in wrong and sign * (read.value - read.own) < floor:
             wrong.add(id(read))
-            evidence.add("missing-step", partial(_missing, read, sign * floor, steps, within, tell))
+            evidence.add("missing-step", partial(_missing, read, sign * floor, possible, within, tell))
     answers = [read for read in within if read.own and id(read) not in wrong]
     for one, other in pairwise(sorted(answers, key=lambda read: sign * read.value)):
         if sign * (other.value - other.own) < sign * one.value:
             evidence.add("same-step", partial(_same, one, other, tell))
 
 
-def _floors(steps: Sequence[Increment], reads: Sequence[Read], sign: int) -> list[int | None]:
+def _floors(steps: Sequence[Increment], reads: Sequence[Read], initial: int, sign: int) -> list[int]:
     """How far, in the direction `sign`, the counter had come before each read by what reads before it returned.
 
-    That is the greatest value among them, each with the steps that lie wholly between it and this read. Events are
-    taken in the order of time; at equal times a read begins before anything ends.
+    That is the greatest value among them and `initial`, each with the steps that lie wholly between it and this read.
+    Events are taken in the order of time; at equal times a read begins before anything ends.
     """
     ends = sorted(read.complete for read in reads)
     begins = [(read.invoke, 0, at) for at, read in enumerate(reads)]
     ended = [(read.complete, 1, at) for at, read in enumerate(reads)]
     counted = [(step.complete, 2, at) for at, step in enumerate(steps)]
-    floors: list[int | None] = [None] * len(reads)
-    heights = _Heights(len(reads))
+    floors = [0] * len(reads)
+    heights = _Heights(sign * initial, len(reads))
     for _, kind, at in sorted(chain(begins, ended, counted)):
         if kind == 0:
             floors[at] = heights.top
@@ -194,30 +198,26 @@ class _Heights:
 
     __slots__ = ("_next", "_rises", "top")
 
-    def __init__(self, most: int) -> None:
-        self.top: int | None = None
+    def __init__(self, first: int, most: int) -> None:
+        self.top = first
         self._rises: list[int] = []
         self._next = list(range(most + 1))
 
     def add(self, number: int) -> None:
-        rise = number if self.top is None else number - self.top
-        if self.top is not None and rise <= 0:
-            self._next[len(self._rises)] += 1
-        else:
-            self.top = number
+        """One of `most` behind the first."""
+        rise = max(0, number - self.top)
+        self.top += rise
+        self._next[len(self._rises)] += not rise
         self._rises.append(rise)
 
     def lift(self, count: int, by: int) -> None:
-        """Let the first `count` gain `by`, which is not negative."""
-        if not count or self.top is None:
-            return
+        """Let the first, and `count` behind it, gain `by`, which is not negative."""
         at = self._from(count)
         while by and at < len(self._rises):
             taken = min(by, self._rises[at])
             self._rises[at] -= taken
+            self._next[at] += not self._rises[at]
             by -= taken
-            if not self._rises[at]:
-                self._next[at] = at + 1
             at = self._from(at)
         self.top += by
 
@@ -259,7 +259,7 @@ def _backwards(earlier: Read, read: Read, tell: Tell) -> Explanation:
 
 def _missing(read: Read, floor: int, steps: Sequence[Increment], reads: Sequence[Read], tell: Tell) -> Explanation:
     """With the read before it that, with the steps since, had come as far as `floor`."""
-    done = [step for step in steps if step.complete < read.invoke]
+    done = [step for step in steps if step.delta and step.complete < read.invoke]
     sums = Sums.of((step.invoke, step.delta) for step in done)
     before = [other for other in reads if other.complete < read.invoke]
     reached = sums.until([other.complete for other in before])

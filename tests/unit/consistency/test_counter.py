@@ -132,19 +132,49 @@ def test_a_counter_that_moves_both_ways_may_go_back() -> None:
 @pytest.mark.parametrize(("sign", "most"), [(1, "least"), (-1, "most")])
 def test_what_was_acknowledged_between_two_reads_is_in_the_second(sign: int, most: str) -> None:
     steps = [
-        add(1, 5 * sign, 0, 30), add(2, sign, 4, 5), add(3, 2 * sign, 4, 6), add(4, sign, 3, 5), add(5, sign, 4, 7),
-        add(6, sign, 4, 6, FAIL), add(7, sign, 4, 6, INFO),
+        add(1, 5 * sign, 0, 30), add(2, sign, 4, 4), add(3, 2 * sign, 4, 5), add(4, sign, 3, 6), add(5, sign, 4, 7),
+        add(6, sign, 4, 6, FAIL), add(7, sign, 4, 6, INFO), add(14, 0, 4, 6),
     ]  # fmt: skip
-    before = [read(8, 0, 0, 1), read(9, 5 * sign, 0, 3), read(10, 5 * sign, 0, 4), read(11, 0, 3, 9)]
-    finding = check(steps, [*before, read(12, 7 * sign, 7, 9)])
+    reads = [read(8, 0, 0, 1), read(13, 8 * sign, 3, 7), read(9, 5 * sign, 0, 3), read(10, 5 * sign, 0, 4)]
+    finding = check(steps, [*reads, read(12, 7 * sign, 7, 9)])
     assert names(finding) == {"missing-step"}
     assert finding.words == (
         f"operation 12 read {7 * sign} after operation 9 had read {5 * sign}, yet what was acknowledged wholly between "
         f"them, the last of it operation 3, made that {8 * sign} at {most}."
     )
     assert finding.anomalies[0].operations == (9, 3, 12)
-    assert check(steps, [*before, read(12, 8 * sign, 7, 9)]).status is Status.VALID
-    assert check(steps, [*before, read(12, 7 * sign, 6, 9)]).status is Status.VALID
+    assert check(steps, [*reads, read(12, 8 * sign, 7, 9)]).status is Status.VALID
+    assert check(steps, [*reads, read(12, 7 * sign, 5, 9)]).status is Status.VALID
+
+
+MANY = [add(1, 9, 0, 30), *(add(op, 1, 4, 8) for op in (2, 3, 4))]
+
+
+@pytest.mark.parametrize(
+    ("reads", "value", "least"),
+    [
+        ([read(5, 5, 0, 3), read(6, 7, 0, 6)], 7, 8),  # the first gains three, and passes the second
+        ([read(5, 5, 0, 3), read(6, 8, 0, 6)], 8, 8),
+        ([read(5, 4, 0, 3), read(6, 5, 0, 3), read(7, 6, 0, 3)], 8, 9),
+        ([read(5, 5, 0, 3), read(6, 4, 0, 6)], 7, 8),  # one that is lower changes nothing
+        ([read(5, 5, 0, 3), read(6, 5, 0, 5), read(7, 6, 0, 6)], 7, 8),
+        ([read(5, 5, 0, 5), read(6, 6, 0, 6)], 6, 6),
+        ([read(5, 5, 0, 3), read(6, 6, 0, 5), read(7, 7, 0, 6), read(9, 9, 0, 7)], 9, 9),
+        ([read(5, 5, 0, 2), read(6, 6, 0, 3), read(7, 7, 0, 6)], 8, 9),
+    ],
+)
+def test_the_read_that_proves_most_with_the_steps_since_counts(reads: list[Read], value: int, least: int) -> None:
+    expected = {"missing-step"} if value < least else set()
+    for order in (reads, reads[::-1]):
+        assert names(check(MANY, [*order, read(8, value, 9, 9)])) == expected
+        assert names(check(MANY, [*order, read(8, least, 9, 9)])) == set()
+
+
+def test_values_below_nothing_prove_as_much() -> None:
+    steps = [add(1, 1, 0, NEVER, INFO), add(2, 1, 3, 4)]
+    assert names(check(steps, [read(3, -4, 1, 2), read(4, -4, 5, 6)], initial=-5)) == {"missing-step"}
+    assert names(check(steps, [read(3, -4, 1, 3), read(4, -4, 5, 6)], initial=-5)) == set()
+    assert names(check(steps, [read(3, -4, 3, 3), read(4, -4, 5, 6)], initial=-5)) == set()
 
 
 def test_a_first_read_that_is_wrong_itself_convicts_no_second() -> None:
@@ -178,7 +208,8 @@ def test_no_two_answers_count_one_step(sign: int, most: str) -> None:
     )
     assert finding.anomalies[0].operations == (1, 2)
     assert check(steps, [answer(steps[0], 5 * sign), answer(steps[1], 7 * sign)]).status is Status.VALID
-    assert check(steps, [answer(steps[0], 5 * sign), read(9, 5 * sign, 0, 20)]).status is Status.VALID
+    for way in (1, -1):
+        assert check(steps, [answer(steps[0], 5 * sign), read(9, 5 * sign, 0, 20)][::way]).status is Status.VALID
     finding = check(steps, [answer(steps[0], 7 * sign), answer(steps[1], 9 * sign), answer(steps[2], 9 * sign)])
     assert names(finding) == {"missing-step"}
     assert finding.words == (
