@@ -192,8 +192,9 @@ def _floors(steps: Sequence[Increment], reads: Sequence[Read], initial: int, sig
 class _Heights:
     """The greatest of numbers that are added one after the other, and of which the first few may gain.
 
-    A number that is no greater than one before it will never be: it is passed over. The others grow from one to the
-    next, by `_rises`, and what some gain is taken off the rise behind them. O(log n) each, spread over all.
+    A number that is no greater than one before it will never be. The others grow from one to the next, by `_rises`, and
+    what some gain is taken off the rise behind them; where none is left, `_next` passes over. O(log n) each, spread
+    over all.
     """
 
     __slots__ = ("_next", "_rises", "top")
@@ -207,7 +208,6 @@ class _Heights:
         """One of `most` behind the first."""
         rise = max(0, number - self.top)
         self.top += rise
-        self._next[len(self._rises)] += not rise
         self._rises.append(rise)
 
     def lift(self, count: int, by: int) -> None:
