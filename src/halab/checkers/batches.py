@@ -1,8 +1,8 @@
 """A batch is there as a whole or not at all: rows of one statement in the workload batches.
 
 Every count of a batch's rows, during the load and after it, is all or none. An acknowledged batch is there for whoever
-looks after that, a refused one is not, and one that was seen stays. A batch of unknown outcome may be either, at first.
-O(n log n) with n the operations.
+looks after that, a refused one is not, nor one whose insert begins later, and one that was seen stays. A batch of
+unknown outcome may be either, at first. O(n log n) with n the operations.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from halab.checkers.context import Context
 from halab.checkers.findings import common, judged, promise_of, teller
+from halab.checkers.readback import never_read, unproven
 from halab.consistency.columns import FAIL, OK
 from halab.consistency.finding import Tell
 from halab.consistency.operation import Evidence, Explanation, Operation, completed, invoked
@@ -57,9 +58,7 @@ def check(history: History, context: Context) -> Verdict:
         doubts=doubts,
         details={"batches": len(inserts), "rows_each": size},
     )
-    whole = any(_answer(page)["below"] is None for page in pages)
-    unproven = "" if whole else "The batches could not be read after the load, so that a lost one would not show."
-    return judged(PROMISE, context, finding, unproven=unproven)
+    return judged(PROMISE, context, finding, unproven=unproven(never_read(operations, inserts), "batches"))
 
 
 def _judge(
@@ -87,11 +86,19 @@ def _wrong(
     if count.rows not in (0, size):
         return "partial-batch", "inserted in one statement", insert
     if count.rows:
-        return ("failed-but-present", "which surely failed", insert) if insert.outcome == FAIL else ("", "", None)
+        return _wrongly_there(insert, count)
     if insert.outcome == OK and insert.complete < count.invoke:
         return "lost-batch", "which had been acknowledged", insert
     if seen is not None and seen.complete < count.invoke:
         return "vanished-batch", "which had been found", seen
+    return "", "", None
+
+
+def _wrongly_there(insert: Operation, count: _Count) -> tuple[str, str, Operation | None]:
+    if insert.outcome == FAIL:
+        return "failed-but-present", "which surely failed", insert
+    if count.complete < insert.invoke:
+        return "future-batch", "whose insert began later", insert
     return "", "", None
 
 

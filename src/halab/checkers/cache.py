@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from halab.checkers.context import EXAMPLES, Context, PlannedWorkload, Promise
@@ -12,7 +13,7 @@ from halab.checkers.findings import common, teller
 from halab.consistency import staleness
 from halab.consistency.columns import NOTHING
 from halab.consistency.finding import Finding
-from halab.consistency.operation import VersionRead, VersionWrite
+from halab.consistency.operation import SECOND, VersionRead, VersionWrite
 from halab.history import History, Operation
 from halab.verdict import Bound, Comparison, Status, Verdict
 
@@ -36,14 +37,28 @@ def check(history: History, context: Context) -> Verdict:
     bound = PROMISE.bound(context)
     operations = history.workloads.get(PROMISE.name, ())
     finals = _of(operations, "final")
-    finding = staleness.check(
-        [_read(each) for each in _of(operations, "read")] + [read for each in finals for read in _rows(each)],
-        [_write(each) for each in _of(operations, "write")],
-        bound_s=bound.threshold,
-        order="time",
-        tell=teller(history, operations),
-    )
+    reads, rows = [_read(each) for each in _of(operations, "read")], [row for each in finals for row in _rows(each)]
+    writes = [_write(each) for each in _of(operations, "write")]
+    judge = partial(staleness.check, writes=writes, order="time", tell=teller(history, operations))
+    fresh = _nanoseconds(bound.threshold) - (bound.comparison is Comparison.LESS)
+    finding = _both(judge(reads, bound_s=fresh / SECOND), judge(rows, bound_s=0, besides=reads))
     return _judged(context, finding, _sources(operations), resolved=any(each.outcome == "ok" for each in finals))
+
+
+def _both(cached: Finding, stored: Finding) -> Finding:
+    """What was found of the reads, and of the rows: the database has no time to be behind itself."""
+    if stored.status is not Status.INVALID:
+        return cached
+    also = cached if cached.status is Status.INVALID else None
+    counts = Counter(cached.details["anomalies"]) + Counter(stored.details["anomalies"])
+    worst = max(finding.details.get("worst_s", 0.0) for finding in (cached, stored))
+    return replace(
+        stored,
+        words=f"{also.words} {stored.words}" if also else stored.words,
+        judged=cached.judged,
+        anomalies=cached.anomalies + stored.anomalies,
+        details={**cached.details, "worst_s": worst, "anomalies": dict(counts)},
+    )
 
 
 def _judged(context: Context, finding: Finding, sources: Counter[str], *, resolved: bool) -> Verdict:
@@ -70,11 +85,23 @@ def _judged(context: Context, finding: Finding, sources: Counter[str], *, resolv
 
 
 def _bounded(context: Context, planned: PlannedWorkload) -> Context:
-    """The context with the threshold that follows from the time to live, where the scenario has none of its own."""
-    if PROMISE.name in context.bounds:
-        return context
-    allowed = float(planned.parameters["ttl"]) + float(planned.parameters["clock_error"])
-    return replace(context, bounds={**context.bounds, PROMISE.name: Bound(Comparison.AT_MOST, allowed)})
+    """The context with the scenario's threshold or, where it has none, that which follows from the time to live.
+
+    It is one of whole nanoseconds, as ages are: 0.7 + 0.1 is less than 0.8.
+    """
+    own = planned.parameters
+    given = context.bounds.get(PROMISE.name)
+    allowed = (
+        _nanoseconds(float(own["ttl"])) + _nanoseconds(float(own["clock_error"]))
+        if given is None
+        else _nanoseconds(given.threshold)
+    )
+    bound = Bound(Comparison.AT_MOST if given is None else given.comparison, allowed / SECOND)
+    return replace(context, bounds={**context.bounds, PROMISE.name: bound})
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * SECOND)
 
 
 def _of(operations: Sequence[Operation], f: str) -> list[Operation]:

@@ -43,5 +43,6 @@ def _is_number(operation: Operation) -> bool:
 
 
 def _read(operation: Operation) -> counter.Read:
+    """What an increment answers is what it has counted to."""
     value: Any = operation.complete.value if operation.complete is not None else None
-    return counter.Read(**common(operation), value=int(value))
+    return counter.Read(**common(operation), value=int(value), own=int(operation.invoke.f == "increment"))

@@ -8,14 +8,15 @@ acknowledged, and what was promoted since, is told by the provenance of the writ
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
 
 from halab.checkers.context import EXAMPLES, NONE, Context, Promise
-from halab.checkers.evidence import WRITES, Ack, lsn_number, words, writable
+from halab.checkers.evidence import POSTGRESQL_SOURCES, WRITES, Ack, lsn_number, words, writable
 from halab.checkers.findings import OUTCOMES
 from halab.consistency.columns import NEVER, WRITE, Columns
 from halab.consistency.fates import Fates, fates_of
@@ -33,11 +34,14 @@ PROMISE: Final = Promise(
     words=("at_most", "below"),
     needs_load=True,
 )
+_Shown = tuple[int, str | None, str]
+"""A timeline, of which server, and what showed it."""
+_timeline: Final = itemgetter(0)
 
 
 def check(history: History, context: Context) -> Verdict:
     """Compare every attempted write with the final read of the primary on the newest timeline."""
-    final = final_primary(history)
+    final = final_primary(history.finals)
     if final is None:
         return PROMISE.unknown(context, _no_final(history))
     if final.ids is None:
@@ -59,9 +63,9 @@ def check(history: History, context: Context) -> Verdict:
     return _judge(context, _Account(history=history, final=final, writes=writes, fates=fates))
 
 
-def final_primary(history: History) -> FinalRead | None:
-    """The last whole final read of the primary with the newest timeline."""
-    reads = [final for final in history.finals if final.role == "primary" and final.error is None]
+def final_primary(finals: Iterable[FinalRead]) -> FinalRead | None:
+    """The last whole one of `finals` that is of the primary with the newest timeline."""
+    reads = [final for final in finals if final.role == "primary" and final.error is None]
     return max(reads, key=lambda final: (final.timeline or 0, final.t), default=None)
 
 
@@ -109,6 +113,7 @@ def _read(history: History, final: FinalRead, ids: Sequence[IdRange]) -> Reads:
 def _judge(context: Context, account: _Account) -> Verdict:
     final, fates = account.final, account.fates
     numbers, lost = fates.numbers(), account.lost()
+    late = numbers["late"]
     details = {
         **numbers,
         "read_from": final.node,
@@ -119,22 +124,53 @@ def _judge(context: Context, account: _Account) -> Verdict:
         },
         "lost_examples": [account.example(ack) for ack in lost[:EXAMPLES]],
     }
-    told = [account.losses(lost)] if lost else []
+    newer = _newer(account.history, final)
+    told = [account.losses(lost)] if lost and not newer else []
     if contradictions := _contradictions(fates):
-        return PROMISE.broken(context, len(lost), " ".join(told + contradictions), details)
+        return PROMISE.broken(context, None if newer else len(lost), " ".join(told + contradictions), details)
     if not numbers["acknowledged"]:
         witness = f"No write was ever acknowledged: there is nothing to compare with the final read of {final.node}."
         return PROMISE.unknown(context, witness, details)
-    if numbers["late"] and not lost:
-        witness = (
-            f"{numbers['late']} writes were acknowledged after the final read of {final.node}, which cannot judge them."
-        )
-        return PROMISE.unknown(context, witness, details, measured=0)
+    if newer:
+        return PROMISE.unknown(context, newer, details)
     kept = (
-        f"All {numbers['acknowledged']} acknowledged writes are on {final.node} (timeline {final.timeline}); of those "
-        f"with an unknown outcome {numbers['recovered']} took effect and {numbers['absent']} did not."
+        f"All {numbers['acknowledged'] - late} acknowledged writes are on {final.node} (timeline {final.timeline}); of "
+        f"those with an unknown outcome {numbers['recovered']} took effect and {numbers['absent']} did not."
     )
-    return PROMISE.judge(context, len(lost), " ".join(told) or kept, details)
+    after = [f"{late} writes were acknowledged after the final read of {final.node}, which cannot judge them."]
+    witness = " ".join((told or [kept]) + (after if late else []))
+    bound = PROMISE.bound(context)
+    if bound.holds(len(lost)) and not bound.holds(len(lost) + late):
+        return PROMISE.unknown(context, witness, details, measured=len(lost))
+    return PROMISE.judge(context, len(lost), witness, details)
+
+
+def _newer(history: History, final: FinalRead) -> str:
+    """Why `final` is not of the last primary, whose rows are not known then; empty where nothing says so."""
+    shown = list(_timelines(history))
+    newest = max(shown, key=_timeline, default=None)
+    own = final.timeline if final.timeline is not None else min(map(_timeline, shown), default=0)
+    if newest is None or newest[0] <= own:
+        return ""
+    timeline, node, what = newest
+    return (
+        f"{what} of {node or 'a server'} is of timeline {timeline}, but the final read of a primary is of {final.node} "
+        f"on timeline {final.timeline or 'unknown'}: what survived on the newest is not known."
+    )
+
+
+def _timelines(history: History) -> Iterator[_Shown]:
+    for operations in (history.operations, *history.workloads.values()):
+        for operation in operations:
+            done = operation.complete
+            if done is not None and done.type == "ok" and done.timeline is not None:
+                yield done.timeline, done.server, "An answer"
+    for seen in history.observations:
+        if seen.ok and seen.source in POSTGRESQL_SOURCES and seen.timeline is not None:
+            yield seen.timeline, seen.node, "A look"
+    for final in history.finals:
+        if final.timeline is not None:
+            yield final.timeline, final.node, "A final read"
 
 
 def _contradictions(fates: Fates) -> list[str]:

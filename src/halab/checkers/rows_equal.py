@@ -19,7 +19,7 @@ def check(history: History, context: Context) -> Verdict:
     """Compare the last final read of every expected node with the primary's."""
     finals = {final.node: final for final in history.finals}
     problems = [problem for node in context.nodes if (problem := _problem(node, finals.get(node)))]
-    primary = final_primary(history)
+    primary = final_primary(finals.values())
     if problems or not context.nodes:
         missing = "; ".join(problems) or "No node is expected, so there is nothing to compare"
         return PROMISE.unknown(context, f"{missing}.")

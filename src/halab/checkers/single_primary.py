@@ -1,9 +1,10 @@
 """Whether there were ever two writable primaries.
 
 Evidence that a server was a writable primary on a timeline at some instant between two times is an acknowledged write
-(invocation to acknowledgement, with the server and timeline that the same statement returned) or a look at PostgreSQL
-over SQL that finds it out of recovery and writable (question to answer). What follows from it whatever the instants
-were is told by `consistency.primaries`; besides, two nodes read as primary after the load are two primaries.
+(invocation to acknowledgement, with the server and timeline that the same statement returned), a look at PostgreSQL
+over SQL that finds it out of recovery and writable (question to answer), or a final read of a primary (from when the
+first node was read: each is read at a moment of its own, so that two primaries may have followed each other). What
+follows from it whatever the instants were is told by `consistency.primaries`.
 
 A node that is down or cut off gives no looks, hence no evidence: silence is never held against it, nor for it.
 """
@@ -21,7 +22,7 @@ from halab.checkers.evidence import Ack, committed, words, writable
 from halab.consistency import primaries
 from halab.consistency.finding import Finding
 from halab.consistency.reigns import UNTOLD, Acknowledgements
-from halab.history import Complete, History, Observation
+from halab.history import Complete, FinalRead, History, Observation
 from halab.verdict import Verdict
 
 PROMISE: Final = Promise(
@@ -35,10 +36,6 @@ def check(history: History, context: Context) -> Verdict:
     finding = primaries.check(evidence.columns(), tell=evidence.tell, tell_node=evidence.nodes.__getitem__)
     conflicts: int = finding.details["late"] + finding.details["shared"]
     told = [anomaly.words for anomaly in finding.anomalies]
-    ending = _after_the_load(history)
-    if len(ending) > 1:
-        conflicts += len(ending) - 1
-        told.append(f"After the load {' and '.join(ending)} were all read as primary.")
     details: dict[str, Any] = {"evidence": finding.judged, "primaries": _summary(history, finding)}
     if conflicts:
         details["examples"] = told[:EXAMPLES]
@@ -57,20 +54,28 @@ def check(history: History, context: Context) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What was seen of primaries: `acks` and `looks` are, in this order, the operations of the theory."""
+    """What was seen of primaries: `acks`, `looks` and `finals` are, in this order, the operations of the theory."""
 
     history: History
     acks: Sequence[Ack]
     looks: Sequence[Observation]
+    finals: Sequence[FinalRead]
     nodes: Sequence[str]
 
     @classmethod
     def of(cls, history: History, context: Context) -> _Evidence:
-        """Looks without a timeline prove nothing; an acknowledgement without one is counted as anonymous."""
+        """Looks and reads without a timeline prove nothing; an acknowledgement without one is counted as anonymous."""
         acks = committed(history, context)
         looks = [seen for seen in writable(history.observations) if seen.timeline is not None]
-        names = {complete.server for _, complete in acks} | {seen.node for seen in looks}
-        return cls(history, acks, looks, sorted(name for name in names if name is not None))
+        finals = [
+            final
+            for final in history.finals
+            if final.role == "primary" and final.error is None and final.timeline is not None
+        ]
+        names = (
+            {final.node for final in finals} | {complete.server for _, complete in acks} | {seen.node for seen in looks}
+        )
+        return cls(history, acks, looks, finals, sorted(name for name in names if name is not None))
 
     def columns(self) -> Acknowledgements:
         """As the theory wants them; what comes from a server in recovery does not say which primary it is of."""
@@ -80,17 +85,26 @@ class _Evidence:
             for invoke, complete in self.acks
         ]
         rows += [(number[seen.node], _timeline(seen), seen.t, seen.t_end) for seen in self.looks]
+        rows += [(number[final.node], final.timeline or UNTOLD, self._begun(final), final.t) for final in self.finals]
         node, term, invoke, complete = np.array(rows, dtype=np.int64).reshape(-1, 4).T
         return Acknowledgements(op=np.arange(len(rows)), node=node, term=term, invoke=invoke, complete=complete)
 
     def tell(self, op: int) -> str:
         """One of them in words, without its node and timeline."""
+        if op >= len(self.acks) + len(self.looks):
+            final = self.finals[op - len(self.acks) - len(self.looks)]
+            return f"a final read that found it primary ({self._when(self._begun(final), final.t)})"
         if op >= len(self.acks):
             seen = self.looks[op - len(self.acks)]
             return f"a look that found it writable ({self._when(seen.t, seen.t_end)})"
         invoke, complete = self.acks[op]
         what = f"write {invoke.value}" if invoke.workload is None else f"{invoke.f} {invoke.op}"
         return f"{what} of {invoke.client} ({self._when(invoke.t, complete.t)}, LSN {complete.lsn})"
+
+    def _begun(self, final: FinalRead) -> int:
+        """No later than the read did: when reading began, else when the load was over, else when the run began."""
+        known = (self.history.phase("final-start"), self.history.phase("load-stop"), self.history.header.t)
+        return min(final.t, next(began for began in known if began is not None))
 
     def _when(self, begin: int, end: int) -> str:
         return f"{words(self.history, begin)} to {words(self.history, end)}"
@@ -99,11 +113,6 @@ class _Evidence:
 def _timeline(seen: Complete | Observation) -> int:
     """The timeline of a primary."""
     return UNTOLD if seen.timeline is None or seen.in_recovery else seen.timeline
-
-
-def _after_the_load(history: History) -> list[str]:
-    last = {final.node: final for final in history.finals if final.error is None}
-    return [f"{node} (timeline {final.timeline})" for node, final in last.items() if final.role == "primary"]
 
 
 def _missing(history: History, context: Context, finding: Finding) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from operator import gt
+from operator import gt, itemgetter
 
 from halab.consistency.columns import FAIL, NOTHING, OK
 from halab.consistency.finding import Finding, Tell, plainly
@@ -52,7 +52,7 @@ def _by_place(group: int, key: int) -> int:
 
 
 _States = Mapping[tuple[int, ...], Read]
-"""Each distinct state of a group and the read that showed it first."""
+"""Each distinct state of a group and the read that showed it first, in one order whatever that of the reads was."""
 _Writes = Mapping[tuple[int, int, int], Sequence[Write]]
 
 
@@ -67,6 +67,8 @@ def check(writes: Sequence[Write], reads: Sequence[Read], *, name: Name = _by_pl
     known: dict[tuple[int, int, int], list[Write]] = {}
     for write in writes:
         known.setdefault((write.group, write.key, write.version), []).append(write)
+    for written in known.values():
+        written.sort(key=_possible_first)
     doubts, partly = [], 0
     for group, states in groups.items():
         if len({len(versions) for versions in states}) > 1:
@@ -93,7 +95,16 @@ def _groups(reads: Sequence[Read]) -> dict[int, dict[tuple[int, ...], Read]]:
             first = groups.setdefault(read.group, {}).setdefault(read.versions, read)
             if read.complete < first.complete:
                 groups[read.group][read.versions] = read
-    return groups
+    return {group: dict(sorted(states.items(), key=itemgetter(0))) for group, states in groups.items()}
+
+
+def _possible_first(write: Write) -> tuple[bool, int]:
+    return write.outcome == FAIL, write.invoke
+
+
+def _begun(writes: Sequence[Write], when: int) -> bool:
+    """Whether one of `writes` that may have happened, of which the first stands first, had begun by then."""
+    return bool(writes) and writes[0].outcome != FAIL and writes[0].invoke <= when
 
 
 def _partly(states: _States) -> int:
@@ -112,9 +123,11 @@ def _sources(group: int, states: _States, known: _Writes, evidence: Evidence, na
     proof: Read | None = None
     for versions in sorted(states, key=sum, reverse=True):
         read = states[versions]
-        proof = min(read, proof or read, key=completed)  # what it showed was there when a later state was
+        if proof is None or any(map(gt, versions, proof.versions)):
+            proof = read
+        proof = min(read, proof, key=completed)  # what it showed was there when a later state was
         for key, version in enumerate(versions):
-            if version == NOTHING:
+            if version == NOTHING or _begun(known.get((group, key, version), ()), proof.complete):
                 continue
             writes = known.get((group, key, version), ())
             possible = [write for write in writes if write.outcome != FAIL]
@@ -123,7 +136,7 @@ def _sources(group: int, states: _States, known: _Writes, evidence: Evidence, na
                 evidence.add("unwritten", partial(_impossible, read, place, "which nobody wrote", (), tell))
             elif not possible:
                 evidence.add("aborted-read", partial(_impossible, read, place, "which failed", writes, tell))
-            elif proof.complete < min(write.invoke for write in possible):
+            else:
                 evidence.add("future-read", partial(_early, read, proof, place, possible, tell))
 
 

@@ -27,6 +27,7 @@ from halab.consistency.operation import (
     Ranked,
     VersionRead,
     VersionWrite,
+    completed,
     invoked,
     listed,
     seconds,
@@ -34,7 +35,6 @@ from halab.consistency.operation import (
 )
 
 Order: TypeAlias = Literal["version", "time"]
-_Writes: TypeAlias = Mapping[int, Sequence[VersionWrite]]
 
 
 def check(
@@ -44,14 +44,16 @@ def check(
     bound_s: float,
     order: Order = "version",
     closed: bool = True,
+    besides: Sequence[VersionRead] = (),
     tell: Tell = plainly,
 ) -> Finding:
     """Judge every successful read; `details` hold the distribution of staleness in seconds.
 
     `order` says what makes a write newer. Where `closed`, every version read has to be that of a write; not so for
-    positions in a log, which may lie between two writes. UNKNOWN where no read came more than `bound_s` after an
-    acknowledged write of its key, or the order is by time and a version was written twice. Anomalies: `stale-read`,
-    `unwritten`, `aborted-read`, `future-read`.
+    positions in a log, which may lie between two writes. Reads `besides` are not judged, but tell as the others
+    do when a write had taken effect. UNKNOWN where no read came more than `bound_s` after an acknowledged
+    write of its key, or the order is by time and a version was written twice. Anomalies: `stale-read`, `unwritten`,
+    `aborted-read`, `future-read`.
 
     Raises ValueError for reads that are not `closed` and an order by time, which needs the write behind each of them.
     """
@@ -60,38 +62,70 @@ def check(
     bound = round(bound_s * SECOND)
     evidence = Evidence()
     heard = [read for read in reads if read.outcome == OK]
-    keys = _keys(heard, writes, order)
-    sourced = [read for read in heard if not closed or _possible(read, keys[read.key].sources, evidence, tell)]
+    sources = _sources(writes)
+    sourced = [read for read in heard if not closed or _possible(read, sources, evidence, tell)]
+    others = [read for read in besides if read.outcome == OK and _possible(read, sources, Evidence(), tell)]
+    keys = _keys([*sourced, *others], sources, order)
     ages: list[int] = []
     for read in sourced:
         newer = keys[read.key].first_newer(read.version)
         ages.append(max(0, read.invoke - newer.complete) if newer else 0)
         if newer and ages[-1] > bound:
-            evidence.add("stale-read", partial(_stale, read, newer, bound, tell))
+            evidence.add("stale-read", partial(_stale, read, newer, keys[read.key].proof(read, newer), bound, tell))
     tested = sum(keys[read.key].tests(read, bound) for read in sourced)
     untested = f"No read came more than {seconds(bound)} after an acknowledged write of its key."
     worst = seconds(max(ages, default=0))
     return evidence.conclude(
         judged=len(reads) + len(writes),
         kept=f"None of {len(ages)} reads is staler than {worst}, within the bound of {seconds(bound)}.",
-        doubts=[*(_twice(keys, tell) if order == "time" else []), *([] if tested else [untested])],
+        doubts=[*(_twice(sources, tell) if order == "time" else []), *([] if tested else [untested])],
         details={"bound_s": bound_s, "tested": tested, **_distribution(ages)},
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
-    """Writes of a key by version, and those acknowledged by rank.
+class _Source:
+    """The writes of one version, those of them that may have happened, and when the first of these began."""
 
-    `floors` has the rank up to which a write is no newer than a version; a version without one is its own.
+    writes: list[VersionWrite]
+    possible: list[VersionWrite]
+    first: int
+
+    @classmethod
+    def of(cls, writes: list[VersionWrite]) -> _Source:
+        possible = [write for write in writes if write.outcome != FAIL]
+        return cls(writes, possible, min(map(invoked, possible), default=NEVER))
+
+    @property
+    def in_force(self) -> int:
+        """When the version had taken effect at the latest, whichever of its writes it was that did."""
+        return max(map(completed, self.possible), default=NEVER)
+
+
+_Sources: TypeAlias = Mapping[int, Mapping[int, _Source]]
+"""By key and version."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """Acknowledged writes of a key by rank.
+
+    `floors` has the rank up to which a write is no newer than a version; a version without one is its own. `seen` is
+    the first read of each version whose floor may be told by it.
     """
 
-    sources: dict[int, list[VersionWrite]]
     acknowledged: Ranked[VersionWrite]
+    sources: Mapping[int, _Source]
     floors: Mapping[int, int]
+    seen: Mapping[int, VersionRead]
 
     def first_newer(self, version: int) -> VersionWrite | None:
         return self.acknowledged.beyond(self.floors.get(version, version))
+
+    def proof(self, read: VersionRead, newer: VersionWrite) -> VersionRead | None:
+        """The read without which nobody could say that `newer` is newer than what `read` returned."""
+        source = self.sources.get(read.version)
+        return self.seen[read.version] if source and newer.invoke <= source.in_force else None
 
     def tests(self, read: VersionRead, bound: int) -> bool:
         """Whether an old enough version would have broken the bound."""
@@ -99,66 +133,70 @@ class _Key:
         return bool(first) and first[0].complete < read.invoke - bound
 
 
-def _keys(reads: Sequence[VersionRead], writes: Sequence[VersionWrite], order: Order) -> dict[int, _Key]:
-    sources: dict[int, dict[int, list[VersionWrite]]] = {read.key: {} for read in reads}
+def _sources(writes: Sequence[VersionWrite]) -> _Sources:
+    by: dict[int, dict[int, list[VersionWrite]]] = {}
     for write in writes:
-        sources.setdefault(write.key, {}).setdefault(write.version, []).append(write)
-    if order == "version":
-        return {key: _Key(versions, _ranked(versions, _version), {}) for key, versions in sources.items()}
-    seen: dict[int, dict[int, int]] = {key: {} for key in sources}
-    for read in reads:
-        by = seen[read.key]
-        by[read.version] = min(read.complete, by.get(read.version, read.complete))
+        by.setdefault(write.key, {}).setdefault(write.version, []).append(write)
     return {
-        key: _Key(versions, _ranked(versions, invoked), _in_force(versions, seen[key]))
-        for key, versions in sources.items()
+        key: {version: _Source.of(written) for version, written in versions.items()} for key, versions in by.items()
     }
+
+
+def _keys(reads: Sequence[VersionRead], sources: _Sources, order: Order) -> dict[int, _Key]:
+    """The keys of `reads`, each of which was possible."""
+    seen: dict[int, dict[int, VersionRead]] = {read.key: {} for read in reads}
+    if order == "version":
+        return {key: _Key(_ranked(sources.get(key, {}), _version), {}, {}, {}) for key in seen}
+    for read in reads:
+        first = seen[read.key].setdefault(read.version, read)
+        if read.complete < first.complete:
+            seen[read.key][read.version] = read
+    return {key: _by_time(sources.get(key, {}), first) for key, first in seen.items()}
 
 
 def _version(write: VersionWrite) -> int:
     return write.version
 
 
-def _ranked(versions: _Writes, rank: Callable[[VersionWrite], int]) -> Ranked[VersionWrite]:
-    return Ranked.of((write for writes in versions.values() for write in writes if write.outcome == OK), rank)
+def _ranked(versions: Mapping[int, _Source], rank: Callable[[VersionWrite], int]) -> Ranked[VersionWrite]:
+    written = (write for source in versions.values() for write in source.writes)
+    return Ranked.of((write for write in written if write.outcome == OK), rank)
 
 
-def _in_force(versions: _Writes, seen: Mapping[int, int]) -> dict[int, int]:
-    """When each version that was read took effect at the latest: its write was completed, or a read of it was.
+def _by_time(versions: Mapping[int, _Source], seen: Mapping[int, VersionRead]) -> _Key:
+    """A version took effect at the latest when its write was completed, or a read of it was.
 
     A read of a version that was written more than once does not tell which of the writes had taken effect.
     """
-    latest: dict[int, int] = {}
+    floors: dict[int, int] = {}
     for version in seen.keys() & versions.keys():
-        ends = [write.complete for write in versions[version] if write.outcome != FAIL]
-        latest[version] = min(seen[version], *ends) if len(ends) == 1 else max(ends, default=NEVER)
-    return latest
+        source = versions[version]
+        once = len(source.possible) == 1
+        floors[version] = min(seen[version].complete, source.in_force) if once else source.in_force
+    return _Key(_ranked(versions, invoked), versions, floors, seen)
 
 
-def _possible(read: VersionRead, sources: _Writes, evidence: Evidence, tell: Tell) -> bool:
+def _possible(read: VersionRead, sources: _Sources, evidence: Evidence, tell: Tell) -> bool:
     if read.version == NOTHING:
         return True
-    writes = sources.get(read.version, ())
-    possible = [write for write in writes if write.outcome != FAIL]
-    if not writes:
-        evidence.add("unwritten", partial(_impossible, read, "which nobody wrote", writes, tell))
-    elif not possible:
-        evidence.add("aborted-read", partial(_impossible, read, "whose write failed", writes, tell))
-    elif read.complete < min(write.invoke for write in possible):
-        evidence.add("future-read", partial(_impossible, read, "whose write began later", possible, tell))
+    source = sources.get(read.key, {}).get(read.version)
+    if source is None:
+        evidence.add("unwritten", partial(_impossible, read, "which nobody wrote", (), tell))
+    elif not source.possible:
+        evidence.add("aborted-read", partial(_impossible, read, "whose write failed", source.writes, tell))
+    elif read.complete < source.first:
+        evidence.add("future-read", partial(_impossible, read, "whose write began later", source.possible, tell))
     else:
         return True
     return False
 
 
-def _twice(keys: Mapping[int, _Key], tell: Tell) -> list[str]:
-    for number, key in keys.items():
-        for version, writes in key.sources.items():
-            if sum(write.outcome != FAIL for write in writes) > 1:
-                again = listed(writes, tell)
-                return [
-                    f"Version {version} of key {number} was written more than once, by {again}: its age is unclear."
-                ]
+def _twice(sources: _Sources, tell: Tell) -> list[str]:
+    for key, versions in sources.items():
+        for version, source in versions.items():
+            if len(source.possible) > 1:
+                again = listed(source.writes, tell)
+                return [f"Version {version} of key {key} was written more than once, by {again}: its age is unclear."]
     return []
 
 
@@ -175,13 +213,14 @@ def _distribution(ages: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _stale(read: VersionRead, newer: VersionWrite, bound: int, tell: Tell) -> Explanation:
+def _stale(read: VersionRead, newer: VersionWrite, proof: VersionRead | None, bound: int, tell: Tell) -> Explanation:
     age = read.invoke - newer.complete
+    before = f", which began after {tell(proof.op)} had read version {read.version}" if proof else ""
     words = (
         f"{tell(read.op)} read version {shown(read.version)} of key {read.key} {seconds(age)} after the newer version "
-        f"{newer.version} had been acknowledged to {tell(newer.op)}; the bound is {seconds(bound)}."
+        f"{newer.version} had been acknowledged to {tell(newer.op)}{before}; the bound is {seconds(bound)}."
     )
-    return words, (newer.op, read.op)
+    return words, (*((proof.op,) if proof else ()), newer.op, read.op)
 
 
 def _impossible(read: VersionRead, why: str, writes: Sequence[VersionWrite], tell: Tell) -> Explanation:

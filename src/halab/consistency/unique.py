@@ -21,7 +21,7 @@ from halab.consistency.operation import Evidence, Explanation, Operation, greate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generate(Operation):
-    """Was given the id `value`."""
+    """Was given the id `value`; a read that found it in several rows is one call for each, of the same `op`."""
 
     value: int
 
@@ -37,7 +37,7 @@ def check(calls: Sequence[Generate], *, ordered: bool = False, tell: Tell = plai
     for call in given:
         owner = owners.setdefault(call.value, call)
         if owner is not call:
-            evidence.add("duplicate-id", partial(_twice, owner, call, tell))
+            evidence.add("duplicate-id", partial(_twice, owner, call, given, tell))
     if ordered:
         for call, greatest in greatest_before(given, lambda call: call.value):
             if greatest and call.value < greatest.value:
@@ -56,7 +56,10 @@ def check(calls: Sequence[Generate], *, ordered: bool = False, tell: Tell = plai
     )
 
 
-def _twice(owner: Generate, call: Generate, tell: Tell) -> Explanation:
+def _twice(owner: Generate, call: Generate, given: Sequence[Generate], tell: Tell) -> Explanation:
+    if owner.op == call.op:
+        rows = sum((other.op, other.value) == (call.op, call.value) for other in given)
+        return f"Id {call.value} stands in {rows} rows, found by {tell(call.op)}.", (call.op,)
     return f"Id {call.value} was given to {tell(owner.op)} and to {tell(call.op)}.", (owner.op, call.op)
 
 

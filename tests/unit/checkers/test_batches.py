@@ -47,7 +47,12 @@ WHOLE = ([1, 10], [2, 10])
             Status.INVALID, "vanished-batch",
             (*BOTH, insert(3, 3, outcome="info"), count(4, 3, 10), count(5, 3, 0), final(6, [1, 10], [2, 10], [3, 10])),
         ),
+        (Status.INVALID, "future-batch", (count(0, 1, 10), *BOTH, final(4, *WHOLE))),
+        (Status.VALID, "", (count(0, 1, 10, end=1), *BOTH, final(4, *WHOLE))),
         (Status.UNKNOWN, "", (*BOTH, count(3, 1, 10))),
+        # The last page alone is not all of them.
+        (Status.UNKNOWN, "", (*BOTH, final(4, [2, 10], begin=2))),
+        (Status.UNKNOWN, "", (*BOTH, insert(3, 3), final(4, [1, 10], below=2), final(5, [3, 10], begin=3))),
         (Status.UNKNOWN, "", (*BOTH, final(4, [1, 10], below=2))),
         (Status.UNKNOWN, "", (insert(1, 1, outcome="info"), final(2))),
     ],
@@ -62,6 +67,11 @@ def test_the_witness_names_both_operations():
     witness = batches.check(history(*BOTH, count(3, 1, 4), final(4, [1, 10], [2, 10])), LOAD.context).witness
     assert witness.startswith("operation 3 (read 1, by batches-3 from 3.000 s")
     assert "found 4 of the 10 rows of batch 1, inserted in one statement, operation 1 (insert 1" in witness
+
+
+def test_a_batch_that_was_found_too_early_is_told_with_its_insert():
+    witness = batches.check(history(count(0, 1, 10), *BOTH, final(4, *WHOLE)), LOAD.context).witness
+    assert "found 10 of the 10 rows of batch 1, whose insert began later, operation 1 (insert 1" in witness
 
 
 def test_without_the_workload_nothing_is_known():

@@ -26,11 +26,12 @@ def miss(op, value):
     return read(op, value, source="database", why="miss")
 
 
-def final(value):
-    return LOAD.operation(90, "final", told=[[0, value]])
+def final(value, op=90):
+    return LOAD.operation(op, "final", told=[[0, value]])
 
 
 FRESH = (write(1, 5), read(2, 5))
+UNKNOWN = (*FRESH, write(3, 7, outcome="info"), read(4, 7), read(6, 7))
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,15 @@ FRESH = (write(1, 5), read(2, 5))
         (Status.INVALID, 0, "whose write began later", (read(1, 5), write(2, 5))),
         # A write that the database lost shows in the final read.
         (Status.INVALID, 86.5, "operation 90 (final", (*FRESH, write(3, 6), final(5))),
+        # However soon after the write: the database is not behind itself.
+        (Status.INVALID, 1.5, "version 5 of key 0 1.5 s after the", (*FRESH, miss(6, 5), write(7, 6), final(5, 9))),
+        (Status.VALID, 0, "within the bound", (*FRESH, miss(6, 5), write(7, 6, end=10), final(5, 9))),
+        (Status.INVALID, 0, "which nobody wrote", (*FRESH, miss(6, 5), final(9, 9))),
+        # What the cache had returned shows that a write of unknown outcome was the older one.
+        (Status.INVALID, 1.5, "which began after operation 4", (*UNKNOWN, write(7, 6), final(7, 9))),
+        (Status.VALID, 0, "within the bound", (*UNKNOWN, write(7, 6, begin=3), final(7, 9))),
+        # Both at once are told together.
+        (Status.INVALID, 5.5, "2 stale-read. operation", (*FRESH, write(3, 6), read(7, 5), read(8, 5), final(5, 9))),
         (Status.UNKNOWN, 0, "No read was answered by the cache", (write(1, 5), miss(9, 5), final(5))),
         (Status.UNKNOWN, 0, "could not be read after the load", (*FRESH, read(9, 5))),
         (Status.UNKNOWN, None, "No read came more than 2.5 s after", (write(1, 5), read(2, 5))),
@@ -62,6 +72,27 @@ def test_verdict_and_witness(status, measured, witness, parts):
 def test_a_scenario_may_say_how_stale(within, status):
     given = replace(LOAD.context, bounds={"cache": Bound(Comparison.AT_MOST, within)})
     assert cache.check(history(*FRESH, write(3, 6), read(7, 5), final(6)), given).status is status
+
+
+@pytest.mark.parametrize(
+    ("comparison", "age", "status"),
+    [
+        (None, 0.8, Status.VALID),
+        (None, 0.800000001, Status.INVALID),
+        (Comparison.AT_MOST, 0.8, Status.VALID),
+        (Comparison.LESS, 0.8, Status.INVALID),
+        (Comparison.LESS, 0.799999999, Status.VALID),
+    ],
+)
+def test_bounds_are_whole_nanoseconds_and_the_witness_agrees_with_the_verdict(comparison, age, status):
+    load = Workload("cache", ttl=0.7, clock_error=0.1)
+    bounds = {"cache": Bound(comparison, 0.7 + 0.1)} if comparison else {}
+    stale = read(8, 5, begin=2.5 + age, end=4)
+    verdict = cache.check(
+        history(*FRESH, write(3, 6, begin=2, end=2.5), stale, final(6)), replace(load.context, bounds=bounds)
+    )
+    assert verdict.status is status, verdict.witness
+    assert ("within the bound of 0.8 s" in verdict.witness) == (status is Status.VALID)
 
 
 def test_without_the_workload_nothing_is_known():

@@ -139,6 +139,55 @@ def test_the_newest_timeline_decides_where_two_call_themselves_primary() -> None
     assert verdict.status is Status.INVALID
 
 
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        (write(11, 2, 3, server="pg2", timeline=2), "An answer of pg2 is of timeline 2"),
+        (look("pg2", 20, timeline=2), "A look of pg2 is of timeline 2"),
+        (final("pg2", None, role="primary", timeline=2, error="no leader"), "A final read of pg2 is of timeline 2"),
+    ],
+)
+def test_a_read_of_a_primary_that_is_not_the_last_tells_nothing_of_what_survived(
+    shown: Record | list[Record], words: str
+) -> None:
+    for ids in ([(1, 9)], [(1, 10)]):
+        verdict = check(history(TEN, shown, final("pg1", ids, role="primary")), CONTEXT)
+        assert verdict.status is Status.UNKNOWN
+        assert verdict.witness.startswith(f"{words}, but the final read of a primary is of pg1 on timeline 1")
+
+
+def test_a_final_read_without_a_timeline_is_held_to_be_of_the_only_one() -> None:
+    untold = replace(final("pg1", [(1, 9)], role="primary"), timeline=None)
+    assert check(history(TEN, untold), CONTEXT).status is Status.INVALID
+    assert check(history(TEN, look("pg2", 20, timeline=2), untold), CONTEXT).status is Status.UNKNOWN
+
+
+def test_rows_that_nobody_wrote_are_a_contradiction_on_any_primary_but_losses_are_not_told_of_an_old_one() -> None:
+    verdict = check(history(TEN, look("pg2", 20, timeline=2), finals([(1, 9), (77, 77)])), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert verdict.measured is None
+    assert verdict.witness == "1 rows are present that no client ever wrote: 77."
+
+
+@pytest.mark.parametrize(
+    ("rows", "late", "status", "measured"),
+    [
+        (9, 1, Status.VALID, 1),  # even if the late one is lost as well
+        (10, 3, Status.UNKNOWN, 0),
+        (9, 2, Status.UNKNOWN, 1),  # a loss more is no better
+        (7, 9, Status.INVALID, 3),
+    ],
+)
+def test_late_writes_count_for_a_threshold_as_if_all_of_them_were_lost(
+    rows: int, late: int, status: Status, measured: int
+) -> None:
+    after = [write(20 + number, 69, 71) for number in range(late)]
+    verdict = check(history(TEN, after, finals([(1, rows)])), bounded("lost_writes", "<=", 2))
+    assert (verdict.status, verdict.measured) == (status, measured)
+    assert f"{late} writes were acknowledged after the final read" in verdict.witness
+    assert ("All 10 acknowledged writes are on pg1" in verdict.witness) == (rows == 10)
+
+
 def test_a_run_without_acknowledged_writes_proves_nothing() -> None:
     assert check(history(finals([])), CONTEXT).status is Status.UNKNOWN
 

@@ -55,3 +55,12 @@ def test_a_node_that_was_not_read_leaves_it_unknown(third: list[Record], words: 
 def test_the_last_read_of_a_node_counts() -> None:
     first = final("pg3", [(1, 9)], digest="other", second=65)
     assert check(history(PRIMARY, EQUAL, first, final("pg3", [(1, 10)])), CONTEXT).status is Status.VALID
+
+
+def test_an_older_read_of_a_node_is_no_reference() -> None:
+    older = final("pg1", [(1, 9)], role="primary", digest="older", second=65)
+    now = final("pg1", [(1, 10)], timeline=2)
+    verdict = check(history(older, now, EQUAL, final("pg3", [(1, 9)], digest="older")), CONTEXT)
+    assert verdict.measured == 1
+    assert verdict.witness == "pg3 holds 9 rows, pg1 (replica) 10; 1 rows only on pg1: 10."
+    assert check(history(older, now, EQUAL, final("pg3", [(1, 10)])), CONTEXT).status is Status.VALID

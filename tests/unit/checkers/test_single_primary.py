@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.checkers.handmade import CONTEXT, NODES, final, history, look, looks, write
+from msgspec.structs import replace
+from tests.unit.checkers.handmade import CONTEXT, NODES, final, history, look, looks, phase, write
 
 from halab.checkers.single_primary import check
-from halab.history import Record
+from halab.history import FinalRead, Record
 from halab.verdict import Status
 
 OLD = write(1, 1.0, 1.1, server="pg1", timeline=1)
@@ -103,11 +104,52 @@ def test_looks_that_do_not_enclose_each_other_prove_nothing() -> None:
     assert check(history(looks(), OLD, handed_over), CONTEXT).status is Status.VALID
 
 
-def test_two_final_reads_as_primary_are_two_primaries() -> None:
-    reads = [final("pg1", [(1, 1)], role="primary"), final("pg2", [(1, 1)], role="primary", timeline=2)]
-    verdict = check(history(looks(), OLD, reads), CONTEXT)
+def test_two_final_reads_as_primary_of_one_timeline_are_two_primaries() -> None:
+    reads = [final("pg1", [(1, 1)], role="primary"), final("pg2", [(1, 1)], role="primary", second=75)]
+    verdict = check(history(looks(), OLD, phase("final-start", 65), reads), CONTEXT)
     assert verdict.status is Status.INVALID
-    assert "pg1 (timeline 1) and pg2 (timeline 2)" in verdict.witness
+    assert verdict.measured == 1
+    assert "a final read that found it primary (+65.000 s to +75.000 s) at pg2 on timeline 1" in verdict.witness
+
+
+TWO = [
+    final("pg1", [(1, 1)], role="primary", second=70),
+    final("pg2", [(1, 1)], role="primary", timeline=2, second=75),
+]
+
+
+def test_a_failover_between_two_final_reads_is_no_second_primary() -> None:
+    begun = phase("final-start", 65)
+    assert check(history(looks(), OLD, begun, TWO), CONTEXT).status is Status.VALID
+    under_way = look("pg2", 64.9, timeline=2, takes=0.2)
+    assert check(history(looks(), OLD, under_way, begun, TWO), CONTEXT).status is Status.VALID
+
+
+def test_a_final_read_of_a_superseded_primary_is_a_second_one() -> None:
+    verdict = check(history(looks(), OLD, NEW, phase("final-start", 65), TWO), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert "a final read that found it primary (+65.000 s to +70.000 s) at pg1 on timeline 1" in verdict.witness
+
+
+def test_final_reads_begin_when_the_load_is_over_or_anywhere_in_the_run_where_nobody_said_when() -> None:
+    after = look("pg2", 62, timeline=2)
+    assert check(history(looks(), OLD, after, TWO), CONTEXT).status is Status.VALID
+    assert check(history(looks(), OLD, NEW, TWO), CONTEXT).status is Status.INVALID
+    assert check(history(looks(), OLD, NEW, TWO, load=None), CONTEXT).status is Status.VALID
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        final("pg2", [(1, 1)]),
+        final("pg2", None, role="primary", error="timeout: 60 s"),
+        replace(final("pg2", [(1, 1)], role="primary"), timeline=None),
+    ],
+)
+def test_final_reads_of_replicas_and_those_that_failed_or_have_no_timeline_are_no_evidence(read: FinalRead) -> None:
+    verdict = check(history(looks(), OLD, final("pg1", [(1, 1)], role="primary"), read), CONTEXT)
+    assert verdict.status is Status.VALID
+    assert verdict.details["evidence"] == 3
 
 
 def test_acknowledgements_without_provenance_prove_nothing() -> None:

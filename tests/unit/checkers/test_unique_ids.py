@@ -42,7 +42,7 @@ def final(op, *twice, **options):
         ),
         (
             INVALID,
-            "Id 7 was given to operation 4 (final",
+            "Id 7 stands in 2 rows, found by operation 4 (final",
             {"duplicate-id"},
             (given(1, 6), given(2, outcome=None), given(3, 8), final(4, [7, 2])),
         ),

@@ -22,8 +22,12 @@ def add(op: int, delta: int, invoke: int, complete: int = NEVER, outcome: int = 
     return Increment(op=op, process=0, invoke=invoke, complete=complete, outcome=outcome, delta=delta)
 
 
-def read(op: int, value: int, invoke: int, complete: int, outcome: int = OK) -> Read:
-    return Read(op=op, process=1, invoke=invoke, complete=complete, outcome=outcome, value=value)
+def read(op: int, value: int, invoke: int, complete: int, outcome: int = OK, own: int = 0) -> Read:
+    return Read(op=op, process=1, invoke=invoke, complete=complete, outcome=outcome, value=value, own=own)
+
+
+def answer(step: Increment, value: int) -> Read:
+    return read(step.op, value, step.invoke, step.complete, own=step.delta)
 
 
 def names(finding: Finding) -> set[str]:
@@ -125,6 +129,101 @@ def test_a_counter_that_moves_both_ways_may_go_back() -> None:
     assert names(check(failed, [read(3, 1, 1, 5), read(4, 0, 6, 9)])) == {"went-backwards"}
 
 
+@pytest.mark.parametrize(("sign", "most"), [(1, "least"), (-1, "most")])
+def test_what_was_acknowledged_between_two_reads_is_in_the_second(sign: int, most: str) -> None:
+    steps = [
+        add(1, 5 * sign, 0, 30), add(2, sign, 4, 4), add(3, 2 * sign, 4, 5), add(4, sign, 3, 6), add(5, sign, 4, 7),
+        add(6, sign, 4, 6, FAIL), add(7, sign, 4, 6, INFO), add(14, 0, 4, 6),
+    ]  # fmt: skip
+    reads = [read(8, 0, 0, 1), read(13, 8 * sign, 3, 7), read(9, 5 * sign, 0, 3), read(10, 5 * sign, 0, 4)]
+    finding = check(steps, [*reads, read(12, 7 * sign, 7, 9)])
+    assert names(finding) == {"missing-step"}
+    assert finding.words == (
+        f"operation 12 read {7 * sign} after operation 9 had read {5 * sign}, yet what was acknowledged wholly between "
+        f"them, the last of it operation 3, made that {8 * sign} at {most}."
+    )
+    assert finding.anomalies[0].operations == (9, 3, 12)
+    assert check(steps, [*reads, read(12, 8 * sign, 7, 9)]).status is Status.VALID
+    assert check(steps, [*reads, read(12, 7 * sign, 5, 9)]).status is Status.VALID
+
+
+MANY = [add(1, 9, 0, 30), *(add(op, 1, 4, 8) for op in (2, 3, 4))]
+
+
+@pytest.mark.parametrize(
+    ("reads", "value", "least"),
+    [
+        ([read(5, 5, 0, 3), read(6, 7, 0, 6)], 7, 8),  # the first gains three, and passes the second
+        ([read(5, 5, 0, 3), read(6, 8, 0, 6)], 8, 8),
+        ([read(5, 4, 0, 3), read(6, 5, 0, 3), read(7, 6, 0, 3)], 8, 9),
+        ([read(5, 5, 0, 3), read(6, 4, 0, 6)], 7, 8),  # one that is lower changes nothing
+        ([read(5, 5, 0, 3), read(6, 5, 0, 5), read(7, 6, 0, 6)], 7, 8),
+        ([read(5, 5, 0, 5), read(6, 6, 0, 6)], 6, 6),
+        ([read(5, 5, 0, 3), read(6, 6, 0, 5), read(7, 7, 0, 6), read(9, 9, 0, 7)], 9, 9),
+        ([read(5, 5, 0, 2), read(6, 6, 0, 3), read(7, 7, 0, 6)], 8, 9),
+    ],
+)
+def test_the_read_that_proves_most_with_the_steps_since_counts(reads: list[Read], value: int, least: int) -> None:
+    expected = {"missing-step"} if value < least else set()
+    for order in (reads, reads[::-1]):
+        assert names(check(MANY, [*order, read(8, value, 9, 9)])) == expected
+        assert names(check(MANY, [*order, read(8, least, 9, 9)])) == set()
+
+
+def test_values_below_nothing_prove_as_much() -> None:
+    steps = [add(1, 1, 0, NEVER, INFO), add(2, 1, 3, 4)]
+    assert names(check(steps, [read(3, -4, 1, 2), read(4, -4, 5, 6)], initial=-5)) == {"missing-step"}
+    assert names(check(steps, [read(3, -4, 1, 3), read(4, -4, 5, 6)], initial=-5)) == set()
+    assert names(check(steps, [read(3, -4, 3, 3), read(4, -4, 5, 6)], initial=-5)) == set()
+
+
+def test_a_first_read_that_is_wrong_itself_convicts_no_second() -> None:
+    steps = [add(1, 1, 4, 5), add(2, 1, 0, 30)]
+    finding = check(steps, [read(3, 3, 0, 1), read(4, 3, 6, 9)])
+    assert [(each.name, each.operations) for each in finding.anomalies] == [("too-high", (3,)), ("too-high", (4,))]
+    finding = check(steps, [read(3, 2, 0, 1), read(4, 2, 6, 9)])
+    assert [(each.name, each.operations) for each in finding.anomalies] == [("too-high", (3,))]
+
+
+@pytest.mark.parametrize(("sign", "name"), [(1, "too-low"), (-1, "too-high")])
+def test_an_answer_counts_its_own_step(sign: int, name: str) -> None:
+    steps = [add(1, sign, 0, 10), add(2, 2 * sign, 11, 20)]
+    assert bounds(steps, [answer(steps[0], 0), answer(steps[1], 0)]) == [(sign, sign), (3 * sign, 3 * sign)]
+    assert names(check(steps, [answer(steps[1], 2 * sign)])) == {name}
+    assert check(steps, [answer(steps[0], sign), answer(steps[1], 3 * sign)]).status is Status.VALID
+    assert check([add(1, 1, 0, 10)], [answer(add(1, 1, 0, 10), 0)]).words == (
+        "operation 1 answered 0, yet it cannot be less than 1: increments acknowledged before it was invoked and its "
+        "own count, even if every decrement attempted by then took effect."
+    )
+
+
+@pytest.mark.parametrize(("sign", "most"), [(1, "least"), (-1, "most")])
+def test_no_two_answers_count_one_step(sign: int, most: str) -> None:
+    steps = [add(1, sign, 0, 10), add(2, 2 * sign, 5, 20), add(3, sign, 30, 40), add(4, 9 * sign, 0, NEVER, INFO)]
+    finding = check(steps, [answer(steps[0], 5 * sign), answer(steps[1], 6 * sign)])
+    assert names(finding) == {"same-step"}
+    assert finding.words == (
+        f"operation 1 answered {5 * sign} and operation 2 answered {6 * sign}: one of them counts only one of two "
+        "steps."
+    )
+    assert finding.anomalies[0].operations == (1, 2)
+    assert check(steps, [answer(steps[0], 5 * sign), answer(steps[1], 7 * sign)]).status is Status.VALID
+    for way in (1, -1):
+        assert check(steps, [answer(steps[0], 5 * sign), read(9, 5 * sign, 0, 20)][::way]).status is Status.VALID
+    finding = check(steps, [answer(steps[0], 7 * sign), answer(steps[1], 9 * sign), answer(steps[2], 9 * sign)])
+    assert names(finding) == {"missing-step"}
+    assert finding.words == (
+        f"operation 3 answered {9 * sign} after operation 2 had answered {9 * sign}, yet its own step made that "
+        f"{10 * sign} at {most}."
+    )
+    assert finding.anomalies[0].operations == (2, 3)
+
+
+def test_answers_of_a_counter_that_moves_both_ways_may_be_the_same() -> None:
+    steps = [add(1, 1, 0, 10), add(2, -1, 0, 50, INFO), add(3, 1, 0, 10)]
+    assert check(steps, [answer(steps[0], 1), answer(steps[2], 1)]).status is Status.VALID
+
+
 @pytest.mark.parametrize(
     ("steps", "reads", "final", "words"),
     [
@@ -195,11 +294,16 @@ def test_a_read_that_goes_back_is_found(load: Load, data: st.DataObject) -> None
 
 
 def steps_of(increments: list[Increment], reads: list[Read]) -> list[Step]:
-    adds = [Step.of(step, lambda total, delta=step.delta: total + delta) for step in happened(increments)]
+    made = {one.op: one.value for one in reads if one.own}
+
+    def counted(total: int, step: Increment) -> object:
+        return total + step.delta if made.get(step.op, total + step.delta) == total + step.delta else IMPOSSIBLE
+
+    adds = [Step.of(step, lambda total, step=step: counted(total, step)) for step in happened(increments)]
     looks = [
         Step.of(one, lambda total, value=one.value: total if total == value else IMPOSSIBLE)
         for one in reads
-        if one.outcome == OK
+        if one.outcome == OK and not one.own
     ]
     return adds + looks
 
@@ -244,3 +348,22 @@ def test_bounds_are_the_least_and_greatest_of_all_executions(history: tuple[list
 def test_nothing_that_an_execution_explains_is_called_broken(history: tuple[list[Increment], list[Read]]) -> None:
     if check(*history).status is Status.INVALID:
         assert not last_states(steps_of(*history), 0)
+
+
+@examples(500)
+@given(st.one_of(small([1], 3), small([-1], 3)))
+def test_for_steps_of_one_in_one_direction_reads_are_judged_exactly(
+    history: tuple[list[Increment], list[Read]],
+) -> None:
+    assert (check(*history).status is Status.INVALID) == (not last_states(steps_of(*history), 0))
+
+
+@examples(300)
+@given(st.one_of(small([1], 1), small([-1, -2], 1), small([1, -1], 2)), st.lists(st.integers(-3, 4), min_size=4))
+def test_no_answers_that_an_execution_explains_are_called_broken(
+    history: tuple[list[Increment], list[Read]], values: list[int]
+) -> None:
+    increments, reads = history
+    answers = [answer(step, value) for step, value in zip(increments, values, strict=False) if step.outcome == OK]
+    if check(increments, [*reads, *answers]).status is Status.INVALID:
+        assert not last_states(steps_of(increments, [*reads, *answers]), 0)

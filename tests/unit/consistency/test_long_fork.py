@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -137,6 +138,43 @@ def test_a_later_state_proves_when_an_earlier_one_was_there() -> None:
     )
     assert finding.anomalies[0].operations == (5, 6, 1)
     assert check(writes, [reads[0], reads[2]]).status is Status.VALID
+
+
+@pytest.mark.parametrize("way", [1, -1])
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_state_beside_proves_nothing_in_whatever_order_reads_are_given(late: int, way: int) -> None:
+    writes = [write(1, 0, invoke=0 if late else 3), write(2, 1, invoke=3 if late else 0)]
+    reads = [read(3, NO, 1, complete=5 if late else 1), read(4, 1, NO, complete=1 if late else 5)]
+    finding = check(writes, reads[::way])
+    assert [(each.name, each.operations) for each in finding.anomalies] == [("long-fork", (3, 4))]
+    # A state that both are part of is compared with both.
+    writes += [write(5, 0, version=2, invoke=7), write(6, 1, version=2, invoke=7)]
+    reads += [read(7, 2, 2, complete=4)]
+    told = [(each.name, each.operations) for each in check(writes, reads[::way]).anomalies]
+    assert told == [("long-fork", (3, 4)), ("future-read", (7, 5)), ("future-read", (7, 6))]
+
+
+def test_the_first_write_of_a_version_that_may_have_happened_counts() -> None:
+    first = [write(2, 1, invoke=0, outcome=FAIL), write(4, 1, invoke=22), write(6, 1, invoke=20, outcome=INFO)]
+    assert names(check([write(1, 0), *first], [read(8, 1, 1), read(9, 1, NO)])) == set()
+    assert names(check([write(1, 0), *first], [read(8, 1, 1, complete=19), read(9, 1, NO)])) == {"future-read"}
+
+
+def test_one_version_of_many_writes_is_looked_through_once() -> None:
+    looks = 0
+
+    class Counted(Write):
+        def __getattribute__(self, name: str) -> Any:
+            nonlocal looks
+            looks += name == "outcome"
+            return object.__getattribute__(self, name)
+
+    many = 300
+    stamp = {"process": 0, "invoke": 0, "complete": 1, "outcome": OK, "group": 0, "key": 0}
+    writes = [Counted(op=op, **stamp) for op in range(many)]
+    others = [write(many + at, 1, version=at) for at in range(many)]
+    check([*writes, *others], [read(2 * many + at, 1, at) for at in range(many)])
+    assert looks < 10 * many
 
 
 def test_a_write_may_be_read_the_moment_it_begins() -> None:

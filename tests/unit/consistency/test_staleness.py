@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -93,6 +94,56 @@ def test_by_time_an_unknown_write_is_older_than_nothing_until_it_was_read() -> N
     assert names(check(seen, writes, bound_s=5, order="time")) == {"stale-read"}
     seen = [read(4, 2, 2, end=10), read(5, 2, 17)]
     assert check(seen, writes, bound_s=5, order="time").status is Status.VALID
+
+
+def test_a_read_without_which_a_write_would_not_be_newer_takes_part() -> None:
+    writes = [write(1, 1, 0, 1, outcome=INFO), write(2, 2, 6, 7)]
+    reads = [read(3, 1, 2, end=7), read(4, 1, 3), read(6, 1, 1, end=8), read(5, 1, 9)]
+    (anomaly,) = check(reads, writes, bound_s=0, order="time").anomalies
+    assert anomaly.operations == (4, 2, 5)
+    assert anomaly.words == (
+        "operation 5 read version 1 of key 0 2 s after the newer version 2 had been acknowledged to operation 2, which "
+        "began after operation 4 had read version 1; the bound is 0 s."
+    )
+    late = [replace(writes[0], outcome=OK, complete=6 * SECOND), writes[1]]
+    assert [each.operations for each in check(reads, late, bound_s=0, order="time").anomalies] == [(4, 2, 5)]
+    known = [replace(writes[0], outcome=OK, complete=5 * SECOND), writes[1]]
+    assert [each.operations for each in check(reads, known, bound_s=0, order="time").anomalies] == [(2, 5)]
+
+
+def test_an_impossible_read_puts_nothing_in_force() -> None:
+    writes = [write(1, 1, 5, 5), write(2, 2, 2, 4)]
+    reads = [read(3, 1, 1), read(4, 1, 7), read(5, 2, 4)]
+    assert names(check(reads, writes, bound_s=0, order="time")) == {"future-read"}
+    assert names(check(reads[1:], writes, bound_s=0, order="time", besides=reads[:1])) == set()
+
+
+def test_reads_besides_tell_what_was_in_force_and_are_not_judged() -> None:
+    writes = [write(1, 1, 0, 1, outcome=INFO), write(2, 2, 6, 6)]
+    besides = [read(3, 1, 3), read(4, 1, 8), read(6, 9, 3), read(7, 1, 1, outcome=FAIL)]
+    finding = check([read(5, 1, 9)], writes, bound_s=0, order="time", besides=besides)
+    assert [each.operations for each in finding.anomalies] == [(3, 2, 5)]
+    assert finding.details["reads"] == 1
+    assert check([read(5, 1, 9)], writes, bound_s=0, order="time").status is Status.VALID
+    assert check([read(5, 1, 9)], writes, bound_s=0, order="time", besides=besides[1:]).status is Status.VALID
+
+
+@pytest.mark.parametrize("order", ["version", "time"])
+def test_one_version_of_many_writes_is_looked_through_once(order: Order) -> None:
+    looks = 0
+
+    class Counted(VersionWrite):
+        def __getattribute__(self, name: str) -> Any:
+            nonlocal looks
+            looks += name == "outcome"
+            return object.__getattribute__(self, name)
+
+    many = 300
+    writes = [
+        Counted(op=op, process=0, invoke=0, complete=1, outcome=OK, session=0, key=0, version=1) for op in range(many)
+    ]
+    check([read(many + op, 1, 9) for op in range(many)], writes, bound_s=0, order=order)
+    assert looks < 10 * many
 
 
 def test_by_time_writes_that_overlap_are_neither_older_nor_newer() -> None:
@@ -299,7 +350,9 @@ def wrong(one: VersionRead, reads: list[VersionRead], writes: list[VersionWrite]
             proofs = [
                 each.complete
                 for each in reads
-                if each.outcome == OK and (each.key, each.version) == (one.key, one.version)
+                if each.outcome == OK
+                and (each.key, each.version) == (one.key, one.version)
+                and (source is None or each.complete >= source.invoke)
             ]
             in_force = min([source.complete if source else NEVER, *proofs])
             if source is None or in_force < newer.invoke:

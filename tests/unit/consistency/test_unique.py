@@ -44,6 +44,18 @@ def test_an_id_given_twice_is_told() -> None:
     assert [anomaly.operations for anomaly in finding.anomalies] == [(1, 3), (1, 4)]
 
 
+def test_an_id_that_one_read_found_in_several_rows_is_told_by_their_number() -> None:
+    found = [call(1, 6, 0, 1), call(2, 5, 2, 3), call(3, 5, 2, 3), call(4, 7, 0, 9)]
+    twice = [replace(found[-1]) for _ in range(2)]
+    finding = check([*found, *twice, call(4, 8, 0, 9), call(5, 7, 0, 9)])
+    assert [(each.words, each.operations) for each in finding.anomalies] == [
+        ("Id 5 was given to operation 2 and to operation 3.", (2, 3)),
+        ("Id 7 stands in 3 rows, found by operation 4.", (4,)),
+        ("Id 7 stands in 3 rows, found by operation 4.", (4,)),
+        ("Id 7 was given to operation 4 and to operation 5.", (4, 5)),
+    ]
+
+
 def test_a_sequence_that_goes_back_is_told_where_order_is_promised() -> None:
     calls = [call(1, 5, 0, 1), call(2, 4, 2, 3)]
     finding = check(calls, ordered=True)
