@@ -9,7 +9,7 @@ from time import monotonic
 
 from tests.mutation.survey import Survey, survey
 from tests.mutation.targets import Target, equivalents, targets
-from tests.mutation.trial import PACKAGE, copy_of_the_tree, preload, source_of
+from tests.mutation.trial import copy_of_the_tree, full_name, preload, source_of
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def _report(path: str, target: Target, found: Survey, seconds: float) -> None:
     for entry in found.unneeded:
         _say(f"{path}: listed as equivalent, but noticed or no longer there: {entry.line}: {entry.what}")
     survivors = f"{len(found.survivors)} survived" if found.survivors else "none survived"
-    _say(f"{PACKAGE}.{target.module}: {found.tried} mutants, {survivors}, {found.excused} equivalent, {seconds:.0f} s")
+    _say(f"{full_name(target.module)}: {found.tried} mutants, {survivors}, {found.excused} equivalent, {seconds:.0f} s")
 
 
 def _say(line: str) -> None:

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A module of a checker, below halab.consistency, and the test files that belong to it."""
+    """A module of a checker (see `trial.full_name`), and the test files that belong to it."""
 
     checker: str
     module: str

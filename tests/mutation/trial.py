@@ -25,9 +25,10 @@ from types import CodeType, ModuleType
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PACKAGE: Final = "halab.consistency"
-TESTS: Final = Path("tests/unit/consistency")
-COPIED: Final = ("src/halab", "tests/unit/consistency", "pyproject.toml")
+CHECKERS: Final = "checkers."
+"""What the names of modules below halab.checkers begin with; all others are below halab.consistency."""
+TESTS: Final = Path("tests/unit")
+COPIED: Final = ("src/halab", "tests/unit/consistency", "tests/unit/checkers", "pyproject.toml")
 PRELOADED: Final = ("pytest", "hypothesis", "hypothesis.extra.pytestplugin", "numpy", "pytest_timeout")
 PROFILE: Final = "mutation"
 MEMORY_BYTES: Final = 2 << 30
@@ -50,9 +51,19 @@ def copy_of_the_tree() -> Iterator[Path]:
         yield Path(folder)
 
 
+def full_name(module: str) -> str:
+    """What Python calls it."""
+    return f"halab.{module}" if module.startswith(CHECKERS) else f"halab.consistency.{module}"
+
+
 def source_of(root: Path, module: str) -> Path:
-    """Where a module below `PACKAGE` is written down."""
-    return root.joinpath("src", *PACKAGE.split("."), *module.split(".")).with_suffix(".py")
+    """Where a module is written down."""
+    return root.joinpath("src", *full_name(module).split(".")).with_suffix(".py")
+
+
+def path_of_tests(module: str, name: str) -> Path:
+    """Where a test file of a module is, from the root."""
+    return TESTS / ("checkers" if module.startswith(CHECKERS) else "consistency") / f"{name}.py"
 
 
 def preload() -> None:
@@ -85,7 +96,7 @@ class Trial:
     @classmethod
     def of(cls, root: Path, module: str, code: CodeType | None, tests: Sequence[str], *, limit_s: float) -> Trial:
         """Start `tests` with `code`, if any, in the place of `module`; `limit_s` is processor time."""
-        process = _fork.Process(target=_run, args=(root, f"{PACKAGE}.{module}", code, tests, limit_s))
+        process = _fork.Process(target=_run, args=(root, module, code, tests, limit_s))
         process.start()
         return cls(process, monotonic() + IDLE * limit_s)
 
@@ -109,11 +120,11 @@ def _run(root: Path, module: str, code: CodeType | None, tests: Sequence[str], l
     sys.path[:0] = [str(root), str(root / "src")]
     os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])
     if code is not None:
-        _install(module, code)
+        _install(full_name(module), code)
     import pytest
 
     options = ["-x", "-q", "-p", "no:cacheprovider", f"--hypothesis-profile={PROFILE}", f"--rootdir={root}"]
-    sys.exit(pytest.main([*options, *(str(TESTS / f"{name}.py") for name in tests)]))
+    sys.exit(pytest.main([*options, *(str(path_of_tests(module, name)) for name in tests)]))
 
 
 def _bound(limit_s: float) -> None:

@@ -12,7 +12,7 @@ from tests.mutation.__main__ import main
 from tests.mutation.mutants import Mutant, mutants
 from tests.mutation.survey import duration, survivors
 from tests.mutation.targets import Target, equivalents, targets
-from tests.mutation.trial import ROOT, TESTS, copy_of_the_tree, preload, source_of
+from tests.mutation.trial import ROOT, copy_of_the_tree, full_name, path_of_tests, preload, source_of
 
 SAMPLE = '''
 """Words with a 1 in them."""
@@ -71,7 +71,7 @@ def test_needed_lines_are_told_from_equivalent_changes_and_the_tree_stays_as_it_
 
 
 def needed_and_equivalent() -> None:
-    files = [source_of(ROOT, "zones"), ROOT / TESTS / "test_zones.py"]
+    files = [source_of(ROOT, "zones"), ROOT / path_of_tests("zones", "test_zones")]
     before = [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
     preload()
     with copy_of_the_tree() as root:
@@ -104,10 +104,16 @@ def test_a_mutant_is_known_by_its_function_its_line_and_the_change(tmp_path: Pat
     ]
 
 
+def test_modules_are_of_the_theory_or_of_the_promises() -> None:
+    assert full_name("append.judge") == "halab.consistency.append.judge"
+    assert full_name("checkers.lag") == "halab.checkers.lag"
+    assert path_of_tests("checkers.lag", "test_lag") == Path("tests/unit/checkers/test_lag.py")
+
+
 def test_the_data_files_name_what_there_is() -> None:
     known = set()
     for target in targets():
-        assert all((ROOT / TESTS / f"{name}.py").is_file() for name in target.tests)
+        assert all((ROOT / path_of_tests(target.module, name)).is_file() for name in target.tests)
         known |= {
             (target.module, each.function, each.text, each.what) for each in mutants(source_of(ROOT, target.module))
         }
