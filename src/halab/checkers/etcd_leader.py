@@ -15,6 +15,7 @@ last entry it applied, so a leader states an older one until the first entry of 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -60,10 +61,10 @@ def check(history: History, context: Context) -> Verdict:
     fault = first_fault(history)
     if fault is None:
         return PROMISE.unknown(context, "No fault was carried out, so etcd had no reason to lose its leader.")
-    before = [seen for seen in leads if seen.t_end <= fault]
+    before = bisect_right([seen.t_end for seen in leads], fault)
     if not before:
         return PROMISE.unknown(context, "No look at etcd before the first fault found a leader.")
-    chain = [before[-1], *(seen for seen in leads if seen.t_end > fault)]
+    chain = leads[before - 1 :]
     gaps = _gaps(chain, looks)
     details = {"leaders": _terms(history, chain)}
     if not gaps:
@@ -78,35 +79,30 @@ def _judge(history: History, context: Context, gaps: Sequence[_Gap], details: di
     witness = _told(history, longest)
     if not bound.holds(surest.missed_s):
         return PROMISE.broken(context, surest.seconds, _told(history, surest), details)
-    if longest.two is None and bound.holds(longest.seconds):
-        return PROMISE.unknown(context, f"{witness} The record ends too soon to tell.", details, longest.seconds)
-    if bound.holds(longest.seconds):
+    kept = bound.holds(longest.seconds)
+    if kept and longest.two is not None:
         return PROMISE.judge(context, longest.seconds, witness, details)
-    doubt = f"{witness} Members missed a leader for {longest.missed_s:.3f} s of it, which is no proof."
-    return PROMISE.unknown(context, doubt, details, longest.seconds)
+    missed = f"Members missed a leader for {longest.missed_s:.3f} s of it, which is no proof."
+    doubt = "The record ends too soon to tell." if kept else missed
+    return PROMISE.unknown(context, f"{witness} {doubt}", details, longest.seconds)
 
 
 def _gaps(chain: Sequence[Observation], looks: Sequence[Observation]) -> list[_Gap]:
     """Between neighbours of the chain, and after its end where looks go on for long without a leader."""
     gaps: list[_Gap] = []
-    at = 0
+    ends = [seen.t_end for seen in looks]
     for one, two in pairwise(chain):
-        between: list[Observation] = []
-        while at < len(looks) and looks[at].t_end <= two.t_end:
-            if looks[at].t >= one.t_end:
-                between.append(looks[at])
-            at += 1
-        known = [seen for seen in between if _knows(seen)]
-        if known and (one.node, _term(one)) == (two.node, _term(two)) and not any(map(_misses, between)):
-            # One reign. Nobody looked at the leader, and followers were asked instead.
-            points = [one.t_end, *(seen.t_end for seen in known), two.t_end]
+        between = looks[bisect_right(ends, one.t_end) : bisect_left(ends, two.t_end)]
+        if (one.node, _term(one)) == (two.node, _term(two)) and not any(map(_misses, between)):
+            # One reign. Where nobody looked at the leader, followers may have been asked instead.
+            points = [one.t_end, *(seen.t_end for seen in between if _knows(seen)), two.t_end]
             start, end = max(pairwise(points), key=lambda pair: pair[1] - pair[0])
             gaps.append(_Gap(one, two, start, end, 0.0))
         else:
             gaps.append(_Gap(one, two, one.t_end, two.t_end, _missed_s(between)))
-    last, end = chain[-1], looks[-1].t_end
+    last, end = chain[-1], ends[-1]
     if (end - last.t_end) / 1e9 > OPEN_S:
-        gaps.append(_Gap(last, None, last.t_end, end, _missed_s([seen for seen in looks if seen.t >= last.t_end])))
+        gaps.append(_Gap(last, None, last.t_end, end, _missed_s(looks[bisect_right(ends, last.t_end) :])))
     return gaps
 
 
@@ -146,18 +142,18 @@ def _leads(looks: Sequence[Observation]) -> list[Observation]:
     found: list[Observation] = []
     newest = 0
     for seen in looks:
-        if seen.ok and seen.role == "leader" and _term(seen) >= newest:
+        if seen.role == "leader" and _term(seen) >= newest:
             newest = _term(seen)
             found.append(seen)
     return found
 
 
 def _knows(seen: Observation) -> bool:
-    return seen.ok and bool((seen.extra or {}).get("has_leader"))
+    return _said(seen, "has_leader") is True
 
 
 def _misses(seen: Observation) -> bool:
-    return seen.ok and (seen.extra or {}).get("has_leader") is False
+    return _said(seen, "has_leader") is False
 
 
 def _answered(seen: Observation) -> int:
@@ -165,5 +161,10 @@ def _answered(seen: Observation) -> int:
 
 
 def _term(seen: Observation) -> int:
-    term = (seen.extra or {}).get("term", 0)
-    return int(term) if isinstance(term, int | str) and str(term).isdigit() else 0
+    term = _said(seen, "term")
+    return term if isinstance(term, int) else 0
+
+
+def _said(seen: Observation, what: str) -> object:
+    """None where it did not answer, or not of that."""
+    return None if seen.extra is None else seen.extra.get(what)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.checkers.handmade import CONTEXT, POWER, bounded, etcd, fault, history, leaderless, led
+from msgspec.structs import replace as replaced
+from tests.unit.checkers.handmade import CONTEXT, POWER, at, bounded, etcd, fault, history, leaderless, led
 
 from halab.checkers.etcd_leader import check
 from halab.history import Record
@@ -28,6 +29,45 @@ def test_it_is_too_long_where_members_missed_a_leader_for_as_long() -> None:
     unproven = check(seen, bounded("etcd_leader", "<=", 2))
     assert unproven.status is Status.UNKNOWN, "1.8 s without a leader are proven"
     assert "missed a leader for 1.790 s of it" in unproven.witness
+
+
+def test_ten_seconds_are_too_long_unless_the_scenario_says_otherwise() -> None:
+    seen = history(led(0, 11, "etcd1", 1), leaderless(11, 22, "etcd2"), led(22, 60, "etcd2", 2), fault(POWER))
+    assert check(seen, CONTEXT).status is Status.INVALID
+    assert check(seen, bounded("etcd_leader", "<", 12)).status is Status.VALID
+
+
+def test_what_was_before_the_fault_does_not_count() -> None:
+    before = led(0, 3, "etcd3", 1), leaderless(3, 9.8, "etcd3")
+    seen = history(*before, etcd("etcd1", 9.89, role="leader", term=2), led(11, 60, "etcd2", 3), fault(POWER))
+    verdict = check(seen, CONTEXT)
+    assert verdict.measured == pytest.approx(1.11), "from the look that ended when the fault began"
+    assert [each["node"] for each in verdict.details["leaders"]] == ["etcd1", "etcd2"]
+
+
+def test_the_end_of_the_record_is_a_gap_only_where_a_look_should_have_found_a_leader() -> None:
+    parts = led(0, 60, "etcd1", 1), fault(POWER)
+    assert check(history(*parts, etcd("etcd2", 60.8)), CONTEXT).measured == pytest.approx(0.2)
+    late = check(history(*parts, etcd("etcd2", 60.81)), CONTEXT)
+    assert (late.status, late.measured) == (Status.UNKNOWN, pytest.approx(1.01))
+
+
+def test_an_end_that_nobody_could_look_at_proves_nothing_however_long() -> None:
+    silent = [etcd("etcd2", 60 + step, ok=False) for step in range(30)]
+    verdict = check(history(led(0, 60, "etcd1", 1), silent, fault(POWER)), CONTEXT)
+    assert verdict.status is Status.UNKNOWN
+    assert "Members missed a leader for 0.000 s of it, which is no proof." in verdict.witness
+
+
+def test_looks_count_in_the_order_of_their_answers() -> None:
+    slow = replaced(etcd("etcd2", 12.5, role="leader", term=2), t_end=at(13.5))
+    assert check(history(*FAILED_OVER, slow, fault(POWER)), CONTEXT).measured == pytest.approx(2.2)
+
+
+def test_a_leader_that_does_not_tell_its_term_is_one() -> None:
+    untold = replaced(etcd("etcd2", 13.0000004, role="leader"), extra={"has_leader": True})
+    seen = history(led(0, 11, "etcd1", 0), untold, fault(POWER))
+    assert check(seen, CONTEXT).details["leaders"][-1] == {"node": "etcd2", "term": 0, "first_s": 13.01}
 
 
 def test_time_in_which_somebody_knew_of_a_leader_is_not_missed() -> None:
@@ -53,6 +93,7 @@ def test_a_leader_that_nobody_could_ask_still_led() -> None:
     verdict = check(history(*parts, asked), CONTEXT)
     assert verdict.status is Status.VALID
     assert verdict.measured == pytest.approx(0.5, abs=0.21)
+    assert check(history(*parts, asked[:8], asked[14:]), CONTEXT).measured == pytest.approx(3.5)
     assert check(history(*parts), CONTEXT).status is Status.UNKNOWN, "nobody was asked for 16 s"
     alone = check(history(*parts, asked, leaderless(14, 26, "etcd3")), CONTEXT)
     assert alone.status is Status.UNKNOWN, "etcd2 knew of a leader, etcd3 did not"
