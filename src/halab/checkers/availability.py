@@ -32,8 +32,6 @@ PROMISE: Final = Promise(
     proof_stands=False,
 )
 PERCENTILES: Final = (50, 95, 99)
-SILENT_S: Final = 5.0
-"""Longer than clients wait for an answer; those that pause for longer between two operations have twice their pause."""
 SECOND: Final = 1e9
 MILLISECOND: Final = 1e6
 
@@ -47,7 +45,7 @@ def check(history: History, context: Context) -> Verdict:
     phases = _phases(history, window)
     told = {route: _route(history, operations, window, phases) for route, operations in routes.items()}
     never = [route for route, found in told.items() if not found["ok"]]
-    silent = [route for route, found in told.items() if found["silent_s"] > max(SILENT_S, 2 * found["pause_s"])]
+    silent = [route for route, found in told.items() if _fell_silent(found)]
     details: dict[str, Any] = {"routes": told, "redundancy_restored_s": _redundancy(history, context)}
     if "write" in told:
         details["write_split"] = write_outage.check(history, context).details.get("split")
@@ -111,6 +109,12 @@ def _route(
             for phase, (low, high) in phases.items()
         },
     }
+
+
+def _fell_silent(route: dict[str, Any]) -> bool:
+    """Those that pause for long between two operations are not silent yet when they have paused for twice as long."""
+    patience_s = max(write_outage.SILENT_AFTER_NS / SECOND, 2 * route["pause_s"])
+    return bool(route["silent_s"] > patience_s)
 
 
 def _attempt(operation: Operation, stop: int) -> int:

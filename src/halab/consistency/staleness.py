@@ -85,21 +85,21 @@ def check(
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The writes of one version, those of them that may have happened, and when the first of these began."""
+    """The writes of one version, those of them that may have happened, and when the first of these began.
+
+    `in_force` is when the version had taken effect at the latest, whichever of its writes it was that did.
+    """
 
     writes: list[VersionWrite]
     possible: list[VersionWrite]
     first: int
+    in_force: int
 
     @classmethod
     def of(cls, writes: list[VersionWrite]) -> _Source:
         possible = [write for write in writes if write.outcome != FAIL]
-        return cls(writes, possible, min(map(invoked, possible), default=NEVER))
-
-    @property
-    def in_force(self) -> int:
-        """When the version had taken effect at the latest, whichever of its writes it was that did."""
-        return max(map(completed, self.possible), default=NEVER)
+        first, last = min(map(invoked, possible), default=NEVER), max(map(completed, possible), default=NEVER)
+        return cls(writes, possible, first, last)
 
 
 _Sources: TypeAlias = Mapping[int, Mapping[int, _Source]]

@@ -34,7 +34,8 @@ class Moments:
 
     def of(self, line: int, event: Mapping[str, Any]) -> int | None:
         """The moment of the next event; None where it was refused."""
-        index, time = event.get("index"), event.get("time")
+        index: Any = event.get("index")
+        time: Any = event.get("time")
         if type(time) is int and self._order is Order.TIME and index is None and -GREAT < time < GREAT:
             return time
         if self._order is None:
@@ -45,9 +46,9 @@ class Moments:
         if not sound:
             return None
         if self._order is Order.TIME:
-            return int(time)  # type: ignore[arg-type]
+            return int(time)
         if self._order is Order.INDEX:
-            self._grows(line, int(index))  # type: ignore[arg-type]
+            self._grows(line, int(index))
         self._last = self._last + 1 if time is None else max(self._last + 1, time)
         return self._last
 

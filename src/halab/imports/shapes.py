@@ -124,7 +124,13 @@ def _version(asked: Any, answer: Any) -> bool:
     return type(answer) is int
 
 
+def _decided(asked: Any, answer: Any) -> bool:
+    """Some languages call 0 false, and what means to refuse must not count as done."""
+    return type(answer) is bool or same(asked, answer)
+
+
 REPEATED: Final = Confirmation("what was asked", same)
+DECIDED: Final = Confirmation("true, false, or what was asked", _decided)
 STEPPED: Final = Confirmation("the step that was asked", _stepped)
 VERSIONED: Final = Confirmation("an integer", _version)
 

@@ -11,6 +11,7 @@ from halab.imports.model import Function, Model
 from halab.imports.shapes import (
     ANYTHING,
     BALANCES,
+    DECIDED,
     EXPECTED_NEW,
     INTEGER,
     LIST,
@@ -38,7 +39,10 @@ _ENQUEUE: Final = Function(
     name="enqueue", synonyms=("send", "offer", "push", "put", "publish"), takes=SOMETHING, confirms=REPEATED
 )
 _DEQUEUE: Final = Function(name="dequeue", synonyms=("receive", "poll", "pop", "take"), gives=ANYTHING)
-_LOCK: Final = (Function(name="acquire", synonyms=("lock",)), Function(name="release", synonyms=("unlock",)))
+_LOCK: Final = (
+    Function(name="acquire", synonyms=("lock",), confirms=DECIDED),
+    Function(name="release", synonyms=("unlock",), confirms=DECIDED),
+)
 
 MODELS: Final = (
     Model(
@@ -55,7 +59,9 @@ MODELS: Final = (
         functions=(
             _VALUE_READ,
             _VALUE_WRITE,
-            Function(name="cas", synonyms=("compare-and-set",), takes=EXPECTED_NEW, keyed=before_pair),
+            Function(
+                name="cas", synonyms=("compare-and-set",), takes=EXPECTED_NEW, keyed=before_pair, confirms=DECIDED
+            ),
         ),
         judge=registers.judge,
     ),

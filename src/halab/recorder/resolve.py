@@ -15,7 +15,7 @@ from halab.workloads.tally import Tally
 
 
 def resolve(plan: Plan, record: Callable[[Record], None], *, stream: int, deadline: Deadline) -> int:
-    """Read, as clients do, until all was read or time is up; returns how many resolvers were not done.
+    """Read, as clients do, until all was read or time is up; returns how much could not be.
 
     All workloads at once: one whose servers are away takes no time from the others. Operation numbers are those that
     leave `stream` - 1 when divided by it.

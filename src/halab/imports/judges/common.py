@@ -6,12 +6,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict
 
-from halab.consistency.columns import OK
 from halab.consistency.finding import Anomaly, Finding
 from halab.imports.history import Entry
-from halab.imports.model import Task
 from halab.imports.naming import UNKEYED
-from halab.imports.refusal import Refusals
 from halab.imports.values import shown
 from halab.verdict import compose
 
@@ -48,22 +45,6 @@ def by_key(entries: Sequence[Entry], judge: Callable[[Sequence[Entry]], Finding]
     if len(groups) < 2:
         return judge(entries)
     return together({key: judge(group) for key, group in groups.items()})
-
-
-def yes_or_no(task: Task, *names: str) -> None:
-    """Raises InputError for answers of the operations `names` that are neither a truth, nor null, nor what was asked.
-
-    Some languages call 0 false, and what means to refuse must not count as done.
-    """
-    refusals = Refusals(task.history.source)
-    for entry in task.entries(*names):
-        answer = entry.answered
-        if entry.outcome != OK or answer is None or type(answer) is bool or answer == entry.asked:
-            continue
-        reason = f"{entry.f} was asked {shown(entry.asked)} on line {entry.line}"
-        fix = "Its completion says true, false, or what was asked, or has no value"
-        refusals.add(entry.end_line, "value", answer, reason, fix)
-    refusals.settle()
 
 
 def grouped(entries: Sequence[Entry]) -> dict[Hashable, list[Entry]]:

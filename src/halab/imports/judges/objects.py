@@ -12,7 +12,7 @@ from halab.consistency.columns import OK
 from halab.consistency.finding import Finding
 from halab.consistency.models import KeyValue, Lock, Model, Queue, Transactions
 from halab.imports.history import Entry
-from halab.imports.judges.common import grouped, key_of, stamps, yes_or_no
+from halab.imports.judges.common import grouped, key_of, stamps
 from halab.imports.judges.elements import emptied
 from halab.imports.judges.looks import NOTHING_TO_LOSE, doubted, looked_at, of_keys
 from halab.imports.judges.orders import ordered
@@ -45,8 +45,6 @@ def mutex(task: Task) -> Finding:
 
 
 def _lock(task: Task, owner: Callable[[Entry], Any], did: Callable[[Entry], str]) -> Finding:
-    """Raises InputError for answers that are neither yes nor no."""
-    yes_or_no(task, "acquire", "release")
     refused = " -> false"
     return _search(task, Lock(), owner, _refusal, lambda entry: f"{did(entry)}{refused if _refused(entry) else ''}")
 

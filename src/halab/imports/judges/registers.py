@@ -13,7 +13,7 @@ from halab.consistency.columns import OK, READ, WRITE, Columns
 from halab.consistency.finding import Finding
 from halab.consistency.models import Register
 from halab.imports.history import Entry
-from halab.imports.judges.common import key_of, stamps, yes_or_no
+from halab.imports.judges.common import key_of, stamps
 from halab.imports.judges.looks import looked_at
 from halab.imports.judges.orders import ordered
 from halab.imports.model import Task
@@ -23,8 +23,7 @@ from halab.verdict import Status, compose
 
 
 def judge(task: Task) -> Finding:
-    """Whether each key is a register. Raises InputError for a cas that answers neither yes nor no."""
-    yes_or_no(task, "cas")
+    """Whether each key is a register."""
     entries = task.entries()
     compared = {entry.key for entry in entries if entry.f == "cas"}
     plain = [entry for entry in entries if entry.key not in compared] if compared else entries
