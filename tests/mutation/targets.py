@@ -1,4 +1,4 @@
-"""The two data files: which tests belong to which module, and which changes make no difference."""
+"""The data files: which tests belong to which module, and which changes make no difference."""
 
 from __future__ import annotations
 
@@ -49,6 +49,9 @@ def targets(checkers: tuple[str, ...] = ()) -> list[Target]:
 
 
 def equivalents() -> list[Equivalent]:
-    """All that are listed."""
-    table = tomllib.loads((HERE / "equivalent.toml").read_text(encoding="utf-8"))
-    return [Equivalent(**entry) for entry in table.get("equivalent", [])]
+    """All that are listed: a file for each module, named after it."""
+    return [
+        Equivalent(file.stem, **entry)
+        for file in sorted((HERE / "equivalent").glob("*.toml"))
+        for entry in tomllib.loads(file.read_text(encoding="utf-8"))["equivalent"]
+    ]

@@ -25,10 +25,14 @@ from types import CodeType, ModuleType
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-CHECKERS: Final = "checkers."
-"""What the names of modules below halab.checkers begin with; all others are below halab.consistency."""
+FULL: Final = "halab."
+"""What a module's full name begins with, whose tests are named from tests/unit; all others are of halab.consistency."""
 TESTS: Final = Path("tests/unit")
-COPIED: Final = ("src/halab", "tests/unit/consistency", "tests/unit/checkers", "pyproject.toml")
+COPIED: Final = (
+    "src/halab",
+    *(f"tests/unit/{name}" for name in ("consistency", "checkers", "history", "verdict")),
+    "pyproject.toml",
+)
 PRELOADED: Final = ("pytest", "hypothesis", "hypothesis.extra.pytestplugin", "numpy", "pytest_timeout")
 PROFILE: Final = "mutation"
 MEMORY_BYTES: Final = 2 << 30
@@ -53,7 +57,7 @@ def copy_of_the_tree() -> Iterator[Path]:
 
 def full_name(module: str) -> str:
     """What Python calls it."""
-    return f"halab.{module}" if module.startswith(CHECKERS) else f"halab.consistency.{module}"
+    return module if module.startswith(FULL) else f"halab.consistency.{module}"
 
 
 def source_of(root: Path, module: str) -> Path:
@@ -63,7 +67,7 @@ def source_of(root: Path, module: str) -> Path:
 
 def path_of_tests(module: str, name: str) -> Path:
     """Where a test file of a module is, from the root."""
-    return TESTS / ("checkers" if module.startswith(CHECKERS) else "consistency") / f"{name}.py"
+    return TESTS / ("" if module.startswith(FULL) else "consistency") / f"{name}.py"
 
 
 def preload() -> None:

@@ -106,8 +106,9 @@ def test_a_mutant_is_known_by_its_function_its_line_and_the_change(tmp_path: Pat
 
 def test_modules_are_of_the_theory_or_of_the_promises() -> None:
     assert full_name("append.judge") == "halab.consistency.append.judge"
-    assert full_name("checkers.lag") == "halab.checkers.lag"
-    assert path_of_tests("checkers.lag", "test_lag") == Path("tests/unit/checkers/test_lag.py")
+    assert path_of_tests("append.judge", "test_append") == Path("tests/unit/consistency/test_append.py")
+    assert full_name("halab.checkers.lag") == "halab.checkers.lag"
+    assert path_of_tests("halab.checkers.lag", "checkers/test_lag") == Path("tests/unit/checkers/test_lag.py")
 
 
 def test_the_data_files_name_what_there_is() -> None:
