@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("checker", nargs="*", help="default: all in targets.toml")
+    parser.add_argument("checker", nargs="*", help="or one module; default: all in targets.toml")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants tried at a time")
     parser.add_argument("--limit", type=int, help="try so many of each module, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="which of them")

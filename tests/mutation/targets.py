@@ -32,20 +32,16 @@ class Equivalent:
     reason: str
 
 
-def targets(checkers: tuple[str, ...] = ()) -> list[Target]:
-    """Those of `checkers`, by default all.
+def targets(chosen: tuple[str, ...] = ()) -> list[Target]:
+    """Those of the `chosen` checkers and modules, by default all.
 
-    Raises ValueError for a checker that does not exist.
+    Raises ValueError for one that does not exist.
     """
     table = tomllib.loads((HERE / "targets.toml").read_text(encoding="utf-8"))
-    if strangers := sorted(set(checkers) - table.keys()):
-        raise ValueError(f"no such checker: {', '.join(strangers)}; expected some of {', '.join(table)}")
-    return [
-        Target(checker, module, tuple(tests))
-        for checker, modules in table.items()
-        if not checkers or checker in checkers
-        for module, tests in modules.items()
-    ]
+    known = [Target(name, module, tuple(tests)) for name, modules in table.items() for module, tests in modules.items()]
+    if strangers := sorted(set(chosen) - table.keys() - {target.module for target in known}):
+        raise ValueError(f"no such checker: {', '.join(strangers)}; expected some of {', '.join(table)}, or a module")
+    return [target for target in known if not chosen or target.checker in chosen or target.module in chosen]
 
 
 def equivalents() -> list[Equivalent]:

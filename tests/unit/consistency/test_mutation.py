@@ -126,3 +126,8 @@ def test_the_data_files_name_what_there_is() -> None:
 def test_a_checker_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match=r"no such checker: uniq; expected some of rowset, register"):
         main(["uniq"])
+
+
+def test_a_checker_is_chosen_with_all_its_modules_and_a_module_alone() -> None:
+    assert [target.module for target in targets(("primaries",))] == ["primaries", "reigns"]
+    assert targets(("reigns",)) == [Target("primaries", "reigns", ("test_primaries",))]
