@@ -130,14 +130,13 @@ def _sources(group: int, states: _States, known: _Writes, evidence: Evidence, na
             if version == NOTHING or _begun(known.get((group, key, version), ()), proof.complete):
                 continue
             writes = known.get((group, key, version), ())
-            possible = [write for write in writes if write.outcome != FAIL]
             place = f"version {version} of key {name(group, key)} of group {group}"
             if not writes:
                 evidence.add("unwritten", partial(_impossible, read, place, "which nobody wrote", (), tell))
-            elif not possible:
+            elif writes[0].outcome == FAIL:
                 evidence.add("aborted-read", partial(_impossible, read, place, "which failed", writes, tell))
             else:
-                evidence.add("future-read", partial(_early, read, proof, place, possible, tell))
+                evidence.add("future-read", partial(_early, read, proof, place, writes, tell))
 
 
 def _twice(known: _Writes, name: Name, tell: Tell) -> list[str]:
@@ -165,9 +164,10 @@ def _fork(one: Read, other: Read, name: Name, tell: Tell) -> Explanation:
 
 
 def _early(read: Read, proof: Read, place: str, writes: Sequence[Write], tell: Tell) -> Explanation:
+    possible = [write for write in writes if write.outcome != FAIL]
     later = "" if proof is read else f", before which {tell(proof.op)} had read a later state of the group"
-    words = f"{tell(read.op)} read {place}, which began later ({listed(writes, tell)}){later}."
-    return words, (read.op, *(() if proof is read else (proof.op,)), *(write.op for write in writes))
+    words = f"{tell(read.op)} read {place}, which began later ({listed(possible, tell)}){later}."
+    return words, (read.op, *(() if proof is read else (proof.op,)), *(write.op for write in possible))
 
 
 def _impossible(read: Read, place: str, why: str, writes: Sequence[Write], tell: Tell) -> Explanation:
