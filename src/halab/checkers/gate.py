@@ -18,9 +18,7 @@ LAST: Final = 20
 """Of so many operations of each kind, the last, one must have succeeded: failures at the end prove no recovery."""
 
 
-def workload_gap(
-    history: History, planned: PlannedWorkload, operations: Sequence[Operation], *, servers: int = 1
-) -> str:
+def workload_gap(history: History, planned: PlannedWorkload, operations: Sequence[Operation], *, servers: int) -> str:
     """Why this workload proves nothing, in words; empty where it ran as planned.
 
     Each kind of operation must have been acknowledged and must succeed at the end; and acknowledgements must come at

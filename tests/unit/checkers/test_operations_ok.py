@@ -28,11 +28,21 @@ def test_the_threshold_itself_is_not_above_it() -> None:
     assert check(records, CONTEXT).measured == 95
     assert check(records, CONTEXT).status is Status.INVALID
     assert check(records, bounded("operations_ok", ">=", 95)).status is Status.VALID
+    assert check(history(writes(0, 10), *bad), CONTEXT).status is Status.VALID
 
 
 def test_operations_outside_of_the_load_do_not_count() -> None:
-    outside = [write(900 + n, 61, 62, outcome="fail") for n in range(50)]
+    outside = [write(900 + n, 60.001, 62, outcome="fail") for n in range(50)]
     assert check(history(writes(0, 60), *outside), CONTEXT).measured == 100
+    assert check(history(writes(0, 60), write(900, 60, 62, outcome="fail")), CONTEXT).details["operations"] == 601
+
+
+def test_the_commonest_errors_are_told() -> None:
+    """Error 1 came once, error 2 twice, and so on."""
+    bad = [write(100 * n + m, 11, 12, outcome="fail", error=f"e{n}: x") for n in range(1, 12) for m in range(n)]
+    verdict = check(history(writes(0, 10), *bad), CONTEXT)
+    assert verdict.witness == "100 of 166 operations succeeded (60.24 %); the others: 11 e11, 10 e10, 9 e9."
+    assert verdict.details["errors"] == {f"e{n}": n for n in range(2, 12)}
 
 
 def test_a_handful_of_operations_says_nothing() -> None:
