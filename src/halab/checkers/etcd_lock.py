@@ -9,13 +9,14 @@ that key is there, so that nobody else's write comes between what a holder read 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
 
 from halab.checkers.context import Context
-from halab.checkers.etcd_revisions import add, ordered, revision, together
+from halab.checkers.etcd_revisions import add, extra, ordered, revision, together, told
 from halab.checkers.findings import judged, promise_of, teller
 from halab.consistency.finding import Finding, Tell
 from halab.consistency.operation import Evidence
@@ -25,6 +26,9 @@ from halab.verdict import Verdict
 PROMISE: Final = promise_of("etcd_lock", "Writes fenced by a lock of etcd never interleave")
 MADE: Final = {"acquire": "token", "write": "written", "release": "released"}
 """What an answer says where the operation changed something."""
+
+_Change: TypeAlias = tuple[int, Operation]
+"""What is known to have changed something, and the revision that it made."""
 
 
 def check(history: History, context: Context) -> Verdict:
@@ -54,17 +58,21 @@ def _fence(
     for operation in operations:
         if operation.invoke.key is not None:
             locks.setdefault(str(operation.invoke.key), []).append(operation)
-    _revisions(_changes(operations), evidence, tell)
+    for final in finals:
+        for name in told(final):
+            locks.setdefault(name, [])
+    seen = _seen(acknowledged)
+    _revisions(_changes(operations, seen), evidence, tell)
     for name, found in locks.items():
-        changes = _changes(found)
+        changes = _changes(found, seen)
         _current(changes, evidence, tell)
-        unknown = [each for each in found if _may_have_written(each)]
+        unknown = [each for each in found if _may_have_written(each) and _asked(each)["new"] not in seen]
         _chain(name, changes, unknown, finals, evidence, tell)
     for operation in acknowledged:
         _refused_own(operation, evidence, tell)
     written = sum(operation.invoke.f == "write" and _changed(operation) for operation in acknowledged)
     fenced_off = sum(operation.invoke.f == "write" and not _changed(operation) for operation in acknowledged)
-    tenures = [*_tenures(operations)]
+    tenures = _tenures(operations)
     overlaps, overlap_s = _overlaps(tenures)
     return evidence.conclude(
         judged=len(operations),
@@ -84,37 +92,45 @@ def _fence(
     )
 
 
-def _changes(operations: Sequence[Operation]) -> list[Operation]:
-    """What is known to have changed something, in the order of revisions."""
-    return sorted((each for each in operations if _changed(each)), key=revision)
+def _seen(acknowledged: Sequence[Operation]) -> dict[int, int]:
+    """The revision that made a value, by the answers of those who read it."""
+    reads = [each for each in acknowledged if each.invoke.f == "read" and told(each) is not None]
+    return {told(read): int(extra(read)["mod_revision"]) for read in reads}
 
 
-def _revisions(changes: Sequence[Operation], evidence: Evidence, tell: Tell) -> None:
+def _changes(operations: Sequence[Operation], seen: Mapping[int, int]) -> list[_Change]:
+    """In the order of revisions; with writes that were never acknowledged, where somebody read what they wrote."""
+    made = [(revision(each), each) for each in operations if _changed(each)]
+    unknown = [(_asked(each)["new"], each) for each in operations if _may_have_written(each)]
+    return sorted([*made, *((seen[new], each) for new, each in unknown if new in seen)], key=itemgetter(0))
+
+
+def _revisions(changes: Sequence[_Change], evidence: Evidence, tell: Tell) -> None:
     """Every change made its own, whichever locks they are of."""
-    for one, other in pairwise(changes):
-        if revision(one) == revision(other):
-            words = f"{tell(one.invoke.op)} and {tell(other.invoke.op)} made the same revision {revision(one)}."
+    for (made, one), (again, other) in pairwise(changes):
+        if made == again:
+            words = f"{tell(one.invoke.op)} and {tell(other.invoke.op)} made the same revision {made}."
             add(evidence, "revision-twice", words, one, other)
 
 
-def _current(changes: Sequence[Operation], evidence: Evidence, tell: Tell) -> None:
-    """Whose the lock was, revision by revision; `changes` are in that order."""
-    holder = 0
+def _current(changes: Sequence[_Change], evidence: Evidence, tell: Tell) -> None:
+    """Whose the lock was, revision by revision."""
+    holder: int | None = None
     since: list[Operation] = []
-    for operation in changes:
+    for made, operation in changes:
         if operation.invoke.f == "acquire":
             holder, since = _token(operation), [operation]
         elif _token(operation) != holder:
             gone = f"after {tell(since[0].invoke.op)}" if since else "before anybody had acquired it"
-            words = f"{tell(operation.invoke.op)} passed the fence of lock {operation.invoke.key} {gone}."
-            add(evidence, "fence-broken", words, operation, *since)
+            words = f"{tell(operation.invoke.op)} passed the fence of lock {operation.invoke.key} at revision {made}, "
+            add(evidence, "fence-broken", f"{words}{gone}.", operation, *since)
         elif operation.invoke.f == "release":
-            holder, since = 0, [operation]
+            holder, since = None, [operation]
 
 
 def _chain(
     name: str,
-    changes: Sequence[Operation],
+    changes: Sequence[_Change],
     unknown: Sequence[Operation],
     finals: Sequence[Operation],
     evidence: Evidence,
@@ -132,27 +148,27 @@ def _chain(
             base = _asked(perhaps.pop(base))["base"]
         return True
 
-    for operation in (change for change in changes if change.invoke.f == "write"):
+    for operation in (change for _, change in changes if change.invoke.f == "write"):
         if not follows(_asked(operation)["base"]):
             before = f"the {last} of {tell(maker[0].invoke.op)}" if maker else "nothing"
             words = f"{tell(operation.invoke.op)} was made of {_asked(operation)['base']} and written over {before}."
             add(evidence, "lost-update", words, operation, *maker)
         last, maker = _asked(operation)["new"], [operation]
-    for final in finals[:1]:
-        values: Any = final.complete.value if final.complete is not None else {}
-        if not follows(values.get(name)):
-            words = f"{tell(final.invoke.op)} found {values.get(name)} under lock {name}; last written was {last}."
+    for final in finals:
+        found = told(final).get(name)
+        if not follows(found):
+            words = f"{tell(final.invoke.op)} found {found} under lock {name}; last written was {last}."
             add(evidence, "lost-write", words, final, *maker)
+        last, maker = found, [final]
 
 
 def _refused_own(operation: Operation, evidence: Evidence, tell: Tell) -> None:
-    value: Any = operation.complete.value if operation.complete is not None else {}
-    if operation.invoke.f == "write" and value.get("holder") == _token(operation):
+    if operation.invoke.f == "write" and told(operation).get("holder") == _token(operation):
         words = f"{tell(operation.invoke.op)} was refused although its token was the lock's."
         add(evidence, "refused-holder", words, operation)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Tenure:
     """As its holder believed, in nanoseconds."""
 
@@ -161,24 +177,28 @@ class _Tenure:
     end: int
 
 
-def _tenures(operations: Sequence[Operation]) -> Iterator[_Tenure]:
+def _tenures(operations: Sequence[Operation]) -> Collection[_Tenure]:
     """From the answer that gave the lock to the moment at which its holder let go or learned that it was gone."""
-    used: dict[tuple[str, int], list[Operation]] = {}
+    found: dict[tuple[str, int], _Tenure] = {}
     for operation in operations:
-        if operation.invoke.f in ("acquire", "keep", "read", "write", "release") and (
-            operation.invoke.f != "acquire" or _changed(operation)
-        ):
-            used.setdefault((str(operation.invoke.key), _token(operation)), []).append(operation)
-    for (name, _), found in used.items():
-        first, last = found[0], found[-1]
-        if first.complete is not None and first.invoke.f == "acquire":
-            end = last.invoke.t if last.invoke.f == "release" or last.complete is None else last.complete.t
-            yield _Tenure(name, first.complete.t, max(end, first.complete.t))
+        f, name = operation.invoke.f, str(operation.invoke.key)
+        if f == "acquire" and _changed(operation):
+            begin = _believed(operation)
+            found[name, _token(operation)] = _Tenure(name, begin, begin)
+        elif f not in ("acquire", "final") and (tenure := found.get((name, _token(operation)))):
+            tenure.end = _believed(operation)
+    return found.values()
 
 
-def _overlaps(tenures: Sequence[_Tenure]) -> tuple[int, float]:
+def _believed(operation: Operation) -> int:
+    """Until when its client took the lock for its own."""
+    complete = operation.complete
+    return operation.invoke.t if operation.invoke.f == "release" or complete is None else complete.t
+
+
+def _overlaps(tenures: Collection[_Tenure]) -> tuple[int, float]:
     """How many began while an earlier one of the same lock lasted, and for how many seconds there was more than one."""
-    count, total = 0, 0
+    count, total = 0, 0.0
     for name in {tenure.name for tenure in tenures}:
         own = [tenure for tenure in tenures if tenure.name == name]
         begins, ends = sorted(tenure.begin for tenure in own), sorted(tenure.end for tenure in own)
@@ -186,8 +206,8 @@ def _overlaps(tenures: Sequence[_Tenure]) -> tuple[int, float]:
         count += sum(i - bisect_left(ends, begin) > 0 for i, begin in enumerate(begins))
         for begin, end in pairwise(moments):
             if bisect_left(begins, end) - bisect_left(ends, end) > 1:
-                total += end - begin
-    return count, total / 1e9
+                total += (end - begin) / 1e9
+    return count, total
 
 
 def _asked(operation: Operation) -> Any:
@@ -195,16 +215,13 @@ def _asked(operation: Operation) -> Any:
 
 
 def _token(operation: Operation) -> int:
-    said: Any = (
-        operation.complete.value if operation.invoke.f == "acquire" and operation.complete else _asked(operation)
-    )
+    said = told(operation) if operation.invoke.f == "acquire" else _asked(operation)
     return int(said["token"])
 
 
 def _changed(operation: Operation) -> bool:
-    value: Any = operation.complete.value if operation.complete is not None else None
     made = MADE.get(operation.invoke.f)
-    return made is not None and operation.outcome == "ok" and bool(value[made])
+    return made is not None and operation.outcome == "ok" and bool(told(operation)[made])
 
 
 def _may_have_written(operation: Operation) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from halab.checkers.context import Context
-from halab.checkers.etcd_revisions import add, extra, ordered, revision, together
+from halab.checkers.etcd_revisions import add, extra, ordered, revision, together, told
 from halab.checkers.findings import common, judged, promise_of, teller
 from halab.consistency import linearizable
 from halab.consistency.call import Call
@@ -61,9 +61,10 @@ class _Sighting:
 
 @dataclass(slots=True)
 class _Written:
-    """Writes by revision; those of a key in order."""
+    """Which key and value each revision is, and the other way round; acknowledged writes by revision, and by key."""
 
     by_revision: dict[int, tuple[str, int]] = field(default_factory=dict)
+    revisions: dict[tuple[str, int], int] = field(default_factory=dict)
     operations: dict[int, Operation] = field(default_factory=dict)
     of_key: dict[str, list[int]] = field(default_factory=dict)
 
@@ -72,6 +73,10 @@ class _Written:
         made = self.of_key.get(key, [])
         found = bisect_right(made, at)
         return made[found - 1] if found else 0
+
+    def maker(self, made: int) -> tuple[Operation, ...]:
+        """The acknowledged write of a revision; nothing where there is none."""
+        return (self.operations[made],) if made in self.operations else ()
 
 
 def _versions(acknowledged: Sequence[Operation], tell: Tell) -> Finding:
@@ -82,10 +87,9 @@ def _versions(acknowledged: Sequence[Operation], tell: Tell) -> Finding:
             _add(operation, written, evidence, tell)
     for made in written.of_key.values():
         made.sort()
-    learned = dict(written.by_revision)
     sightings = [sighting for operation in acknowledged for sighting in _sightings(operation, written.of_key)]
     for sighting in sightings:
-        _judge(sighting, written, learned, evidence, tell)
+        _judge(sighting, written, evidence, tell)
     return evidence.conclude(
         judged=len(acknowledged),
         kept=f"{len(sightings)} values that were met are those of their revisions.",
@@ -101,17 +105,20 @@ def _add(operation: Operation, written: _Written, evidence: Evidence, tell: Tell
         add(evidence, "revision-twice", words, operation, other)
     asked: Any = operation.invoke.value
     written.operations[made] = operation
-    written.by_revision[made] = (key, int(asked[1] if operation.invoke.f == "cas" else asked))
+    this = (key, int(asked[1] if operation.invoke.f == "cas" else asked))
+    written.by_revision[made], written.revisions[this] = this, made
     written.of_key.setdefault(key, []).append(made)
 
 
-def _judge(
-    sighting: _Sighting, written: _Written, learned: dict[int, tuple[str, int]], evidence: Evidence, tell: Tell
-) -> None:
+def _judge(sighting: _Sighting, written: _Written, evidence: Evidence, tell: Tell) -> None:
     operation, made = sighting.operation, sighting.mod_revision
 
     def met(name: str, what: str, *others: Operation) -> None:
         add(evidence, name, f"{tell(operation.invoke.op)} met {what}.", operation, *others)
+
+    def wrong(why: str, known_at: int) -> None:
+        what = f"{sighting.value} as revision {made} of key {sighting.key}; {why}"
+        met("wrong-version", what, *written.maker(known_at))
 
     newest = written.newest(sighting.key, sighting.at)
     if newest > made:
@@ -122,41 +129,40 @@ def _judge(
     if made > sighting.at:
         met("revision-ahead", f"revision {made} when the store was at {sighting.at}")
     if sighting.value is not None:
-        known = learned.setdefault(made, (sighting.key, sighting.value))
-        if known != (sighting.key, sighting.value):
-            makers = (written.operations[made],) if made in written.operations else ()
-            is_of = f"that is {known[1]} of key {known[0]}"
-            met("wrong-version", f"{sighting.value} as revision {made} of key {sighting.key}; {is_of}", *makers)
+        this = (sighting.key, sighting.value)
+        known = written.by_revision.setdefault(made, this)
+        if known != this:
+            wrong(f"that is {known[1]} of key {known[0]}", made)
+        elif (first := written.revisions.setdefault(this, made)) != made:
+            wrong(f"it was written as revision {first}", first)
     asked: Any = operation.invoke.value
     if operation.invoke.f == "cas" and asked[0] == sighting.value:
         met("refused-match", "what it expected, and was refused")
 
 
 def _sightings(operation: Operation, keys: Iterable[str]) -> Iterator[_Sighting]:
-    value: Any = operation.complete.value if operation.complete is not None else None
+    value = told(operation)
     if operation.invoke.f == "final":
         for key in {**dict.fromkeys(keys), **value}:
             met, made = value.get(key, (None, 0))
             yield _Sighting(operation, key, met, made)
-    elif operation.invoke.f != "put" and not _wrote(operation):
+    elif not _wrote(operation):
         met = value["met"] if operation.invoke.f == "cas" else value
         yield _Sighting(operation, str(operation.invoke.key), met, extra(operation).get("mod_revision") or 0)
 
 
 def _wrote(operation: Operation) -> bool:
-    value: Any = operation.complete.value if operation.complete is not None else None
-    return operation.invoke.f == "put" or (operation.invoke.f == "cas" and bool(value["swapped"]))
+    return operation.invoke.f == "put" or (operation.invoke.f == "cas" and bool(told(operation)["swapped"]))
 
 
 def _calls(operations: Sequence[Operation]) -> Iterator[Call]:
     """A compare-and-set that was refused met another value, and so is a read of that."""
-    keys = {str(operation.invoke.key) for operation in operations if operation.invoke.key is not None}
+    keys = dict.fromkeys(str(operation.invoke.key) for operation in operations if operation.invoke.key is not None)
     for operation in operations:
-        what, asked = common(operation), operation.invoke.value
-        value: Any = operation.complete.value if operation.complete is not None else None
+        what, asked, value = common(operation), operation.invoke.value, told(operation)
         done, key = operation.outcome == "ok", str(operation.invoke.key)
         if operation.invoke.f == "final":
-            for each in keys if done else ():
+            for each in {**keys, **value} if done else ():
                 yield Call(**what, key=each, f="read", result=value[each][0] if each in value else None)
         elif operation.invoke.f == "put":
             yield Call(**what, key=key, f="write", argument=asked)

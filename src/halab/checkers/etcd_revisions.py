@@ -26,6 +26,11 @@ def extra(operation: Operation) -> Mapping[str, Any]:
     return complete.extra or {} if complete is not None else {}
 
 
+def told(operation: Operation) -> Any:
+    """What was answered; None where nothing was."""
+    return operation.complete.value if operation.complete is not None else None
+
+
 def revision(operation: Operation) -> int:
     return int(extra(operation)["revision"])
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate, count
 from statistics import median
 from typing import Any, Final
 
 from halab.checkers.context import Context
-from halab.checkers.etcd_revisions import add, extra, ordered, revision, together
-from halab.checkers.findings import judged, promise_of, teller
+from halab.checkers.etcd_revisions import add, extra, ordered, revision, together, told
+from halab.checkers.findings import common, judged, promise_of, teller
 from halab.consistency.finding import Finding, Tell
 from halab.consistency.operation import Evidence
 from halab.history import History, Operation
@@ -48,35 +50,33 @@ def check(history: History, context: Context) -> Verdict:
 class _View:
     """What one watcher saw: events with the operation and the answer in which they came, in that order.
 
-    `skipped` are ranges of revisions (first, behind last) that had been compacted away before it saw them.
+    It asked for revisions from `first` on, and saw them up to before `behind`. `skipped` are ranges of revisions
+    (first, behind last) that had been compacted away before it saw them.
     """
 
     client: str
+    first: int
+    behind: int
     events: list[tuple[int, str, int | None, Operation, int]] = field(default_factory=list)
-    first: int = 0
-    last: int = 0
     skipped: list[tuple[int, int]] = field(default_factory=list)
 
 
 def _views(operations: Sequence[Operation]) -> Iterator[_View]:
     views: dict[str, _View] = {}
-    answer = 0
+    answers = count()
     for operation in operations:
-        if operation.invoke.f != "watched" or operation.outcome != "ok" or operation.complete is None:
+        if operation.invoke.f != "watched" or operation.outcome != "ok":
             continue
-        view = views.setdefault(operation.invoke.client, _View(operation.invoke.client))
-        said, value = extra(operation), operation.complete.value
-        first = int(said["first"])
-        events: Iterator[Any] = iter(value if isinstance(value, list) else ())
-        if not view.first:
-            view.first, view.last = first, first - 1
-        if first > view.last + 1:
-            view.skipped.append((view.last + 1, first))
-        for size in said["answers"]:
-            answer += 1
+        client, said = operation.invoke.client, extra(operation)
+        first, events = int(said["first"]), iter(told(operation))
+        view = views.setdefault(client, _View(client, first, first))
+        if first > view.behind:
+            view.skipped.append((view.behind, first))
+            view.behind = first
+        for size, answer in zip(said["answers"], answers, strict=False):
             for _, (made, key, what) in zip(range(size), events, strict=False):
                 view.events.append((int(made), str(key), what, operation, answer))
-        view.last = max([view.last, first - 1, *(event[0] for event in view.events[-1:])])
+                view.behind = max(view.behind, int(made) + 1)
     yield from views.values()
 
 
@@ -88,12 +88,14 @@ def _unproven(writes: Sequence[Operation], finals: Sequence[Operation], views: M
         return f"{skipped[0].client} could not see revisions {first} to {behind - 1}: they had been compacted away."
     if not finals:
         return "The keys could not be read after the load."
-    made = [revision(operation) for operation in writes if operation.outcome == "ok"]
-    until = max([*made, *(at for _, at in _there(finals[-1]).values())], default=0)
     replay = views.get(finals[-1].invoke.client)
-    if replay is None or replay.last < until:
-        return f"No watch after the load came up to revision {until}, so that an event that is lost would not show."
-    if replay.first > min(made, default=replay.first):
+    if replay is None:
+        return "Nobody watched after the load, so that an event that is lost would not show."
+    made = [revision(operation) for operation in writes if operation.outcome == "ok"]
+    made += [at for _, at in _there(finals[-1]).values()]
+    if late := [at for at in made if at >= replay.behind]:
+        return f"No watch after the load came up to revision {max(late)}, so that an event that is lost would not show."
+    if any(at < replay.first for at in made):
         return f"The watch after the load could see nothing before revision {replay.first}: it had been compacted away."
     return ""
 
@@ -175,33 +177,32 @@ def _order(view: _View, evidence: Evidence, tell: Tell) -> None:
     """Ordered, unique, and every revision in one answer."""
     seen: dict[tuple[int, str], Operation] = {}
     answers: dict[int, int] = {}
-    highest = 0
-    for made, key, _, operation, answer in view.events:
+    highest = accumulate((event[0] for event in view.events), max)
+    for (made, key, _, operation, answer), top in zip(view.events, highest, strict=True):
+        saw = partial(_saw, operation, made, key, tell)
         if (made, key) in seen:
             other = seen[made, key]
-            words = f"{_saw(operation, made, key, tell)} again, after {tell(other.invoke.op)}."
-            add(evidence, "repeated-event", words, operation, other)
-        elif made < highest:
-            add(
-                evidence, "disordered-event", f"{_saw(operation, made, key, tell)} after revision {highest}.", operation
-            )
+            add(evidence, "repeated-event", f"{saw()} again, after {tell(other.invoke.op)}.", operation, other)
+        elif made < top:
+            add(evidence, "disordered-event", f"{saw()} after revision {top}.", operation)
         elif answers.setdefault(made, answer) != answer:
-            words = f"{_saw(operation, made, key, tell)} in another answer than the rest of the revision."
+            words = f"{saw()} in another answer than the rest of the revision."
             add(evidence, "torn-revision", words, operation)
+        elif made < (first := int(extra(operation)["first"])):
+            add(evidence, "unasked-event", f"{saw()}; it had asked for revisions from {first} on.", operation)
         seen.setdefault((made, key), operation)
-        highest = max(highest, made)
 
 
 def _gaps(view: _View, truth: _Truth, revisions: Sequence[int], evidence: Evidence, tell: Tell) -> None:
     """Between the first revision that a watcher asked for and the last that it saw, nothing is missing."""
     seen = {(made, key) for made, key, _, _, _ in view.events}
-    for made in revisions[bisect_left(revisions, view.first) : bisect_right(revisions, view.last)]:
+    for made in revisions[bisect_left(revisions, view.first) : bisect_left(revisions, view.behind)]:
         if any(first <= made < behind for first, behind in view.skipped):
             continue
         missing = [key for key in _written(truth.at[made]) if (made, key) not in seen]
         if missing:
-            words = f"{view.client} saw events up to revision {view.last}, never key {missing[0]} of revision {made}, "
-            words += f"written by {tell(truth.at[made].invoke.op)}."
+            seen_of = f"{view.client} saw events up to revision {view.behind - 1}, never key {missing[0]} of"
+            words = f"{seen_of} revision {made}, written by {tell(truth.at[made].invoke.op)}."
             add(evidence, "missing-event", words, truth.at[made])
 
 
@@ -224,15 +225,14 @@ def _last(final: Operation, truth: _Truth, revisions: Sequence[int], evidence: E
     found = _there(final)
     for key in sorted(expected.keys() | found.keys()):
         if found.get(key) != expected.get(key):
-            words = f"{tell(final.invoke.op)} found {found.get(key)} under key {key}; "
-            words += f"written last was {expected.get(key)} (value and revision)."
+            last = f"written last was {expected.get(key)} (value and revision)"
+            words = f"{tell(final.invoke.op)} found {found.get(key)} under key {key}; {last}."
             add(evidence, "final-differs", words, final)
 
 
 def _there(final: Operation) -> dict[str, tuple[int, int]]:
     """Value and revision of every key."""
-    value: Any = final.complete.value if final.complete is not None else {}
-    return {str(key): (int(what), int(made)) for key, (what, made) in value.items()}
+    return {str(key): (int(what), int(made)) for key, (what, made) in told(final).items()}
 
 
 def _delays(views: Sequence[_View], truth: _Truth) -> Iterator[float]:
@@ -240,8 +240,8 @@ def _delays(views: Sequence[_View], truth: _Truth) -> Iterator[float]:
     for view in views:
         for made, _, _, seen, _ in view.events:
             writer = truth.at.get(made)
-            if writer is not None and writer.outcome == "ok" and writer.complete and seen.complete:
-                yield max(0, seen.complete.t - writer.complete.t) / 1e9
+            if writer is not None and writer.outcome == "ok":
+                yield max(0.0, (common(seen)["complete"] - common(writer)["complete"]) / 1e9)
 
 
 def _written(operation: Operation) -> Mapping[str, int]:

@@ -12,8 +12,8 @@ from halab.verdict import Status
 LOAD = Workload("etcd_lock")
 
 
-def said(revision):
-    return {"extra": {"member": "1", "term": 2, "revision": revision}}
+def said(revision, **more):
+    return {"extra": {"member": "1", "term": 2, "revision": revision, **more}}
 
 
 def acquire(op, token, revision=None, **options):
@@ -21,8 +21,9 @@ def acquire(op, token, revision=None, **options):
     return LOAD.operation(op, "acquire", key="0", told=told, **said(revision or token), **options)
 
 
-def read(op, token, value, revision):
-    return LOAD.operation(op, "read", key="0", asked={"token": token}, told=value, **said(revision))
+def read(op, token, value, revision, made=None):
+    asked = {"token": token}
+    return LOAD.operation(op, "read", key="0", asked=asked, told=value, **said(revision, mod_revision=made))
 
 
 def write(op, token, base, new, revision=0, **options):
@@ -37,12 +38,13 @@ def refused(op, token, base, new, revision, holder):
     )
 
 
-def release(op, token, revision, *, released=True):
-    return LOAD.operation(op, "release", key="0", asked={"token": token}, told={"released": released}, **said(revision))
+def release(op, token, revision=0, *, released=True, **options):
+    asked, told = {"token": token}, {"released": released}
+    return LOAD.operation(op, "release", key="0", asked=asked, told=told, **said(revision), **options)
 
 
-def keep(op, token, revision):
-    return LOAD.operation(op, "keep", key="0", asked={"token": token}, told={"ttl": 3}, **said(revision))
+def keep(op, token, revision=0, **options):
+    return LOAD.operation(op, "keep", key="0", asked={"token": token}, told={"ttl": 3}, **said(revision), **options)
 
 
 def final(op, value, revision):
@@ -50,7 +52,7 @@ def final(op, value, revision):
 
 
 ONE = (acquire(1, 11), read(2, 11, None, 11), write(3, 11, None, 5, 12))
-TWO = (acquire(5, 14), read(6, 14, 5, 14), write(7, 14, 5, 6, 15))
+TWO = (acquire(5, 14), read(6, 14, 5, 14, 12), write(7, 14, 5, 6, 15))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ TWO = (acquire(5, 14), read(6, 14, 5, 14), write(7, 14, 5, 6, 15))
                 *ONE,
                 write(4, 11, 5, 8, outcome="info"),
                 acquire(5, 14),
-                read(6, 14, 8, 14),
+                read(6, 14, 8, 14, 13),
                 write(7, 14, 8, 9, 15),
                 final(20, 9, 15),
             ),
@@ -88,17 +90,55 @@ TWO = (acquire(5, 14), read(6, 14, 5, 14), write(7, 14, 5, 6, 15))
             (*ONE, write(4, 11, 5, 8, outcome=None), *TWO, final(20, 6, 15)),
         ),
         (Status.VALID, "an unknown write is the last", (*ONE, write(4, 11, 5, 8, outcome=None), final(20, 8, 15))),
+        (
+            Status.VALID,
+            "an unknown write that only the next one saw",
+            (*ONE, write(4, 11, 5, 8, outcome="info"), acquire(5, 14), write(7, 14, 8, 9, 15), final(20, 9, 15)),
+        ),
+        (
+            Status.VALID,
+            "unknown writes, one made of the other",
+            (*ONE, write(4, 11, 5, 8, outcome="info"), write(5, 11, 8, 9, outcome="info"), final(20, 9, 15)),
+        ),
+        (
+            Status.VALID,
+            "what else is unknown",
+            (
+                *ONE,
+                keep(4, 11, outcome="info"),
+                release(5, 11, outcome=None),
+                LOAD.operation(6, "acquire", key="0", outcome="info"),
+                final(20, 5, 15),
+            ),
+        ),
+        (
+            Status.VALID,
+            "an unknown write between two reads of all",
+            (*ONE, write(4, 11, 5, 8, outcome="info"), final(20, 5, 12), final(21, 8, 13)),
+        ),
         (Status.VALID, "what failed was not written", (*ONE, write(4, 11, 5, 8, outcome="fail"), final(20, 5, 15))),
         (Status.UNKNOWN, "could not be read after the load", (*ONE, release(4, 11, 13))),
         (
             Status.UNKNOWN,
             "No fenced write was ever acknowledged",
-            (acquire(1, 11), release(2, 11, 12), final(20, None, 12)),
+            (acquire(1, 11), release(2, 11, 12), acquire(3, 13), refused(4, 11, None, 5, 13, 13), final(20, None, 13)),
         ),
         (Status.INVALID, "fence-broken", (*ONE, acquire(5, 14), write(6, 11, 5, 7, 15), final(20, 7, 15))),
         (Status.INVALID, "fence-broken", (*ONE, release(4, 11, 13), write(6, 11, 5, 7, 15), final(20, 7, 15))),
         (Status.INVALID, "fence-broken", (*ONE, release(4, 11, 13), release(5, 11, 14), final(20, 5, 15))),
         (Status.INVALID, "fence-broken", (write(1, 11, None, 7, 10), final(20, 7, 15))),
+        (
+            Status.INVALID,
+            "fence-broken",
+            (
+                *ONE,
+                acquire(5, 14),
+                write(6, 11, 5, 7, outcome="info"),
+                read(7, 14, 7, 15, 15),
+                write(8, 14, 7, 8, 16),
+                final(20, 8, 16),
+            ),
+        ),
         (
             Status.INVALID,
             "lost-update",
@@ -109,12 +149,30 @@ TWO = (acquire(5, 14), read(6, 14, 5, 14), write(7, 14, 5, 6, 15))
             "lost-update",
             (*ONE, write(4, 11, 5, 8, outcome="fail"), acquire(5, 14), write(7, 14, 8, 9, 15), final(20, 9, 15)),
         ),
+        (
+            Status.INVALID,
+            "lost-update",
+            (
+                *ONE,
+                write(4, 11, 5, 8, outcome="info"),
+                acquire(5, 14),
+                write(7, 14, 8, 9, 15),
+                read(8, 14, 8, 16, 16),
+                final(20, 8, 16),
+            ),
+        ),
         (Status.INVALID, "lost-write", (*ONE, release(4, 11, 13), *TWO, final(20, 5, 15))),
         (Status.INVALID, "lost-write", (*ONE, final(20, None, 15))),
+        (
+            Status.INVALID,
+            "lost-write",
+            (*ONE, write(4, 11, 5, 8, outcome="info"), final(20, 8, 13), final(21, 5, 13)),
+        ),
+        (Status.INVALID, "lost-write", (*ONE, LOAD.operation(20, "final", told={"0": 5, "1": 6}, **said(15)))),
         (Status.INVALID, "refused-holder", (*ONE, refused(8, 11, 5, 7, 15, 11), final(20, 5, 15))),
         (Status.INVALID, "revision-twice", (*ONE, write(4, 11, 5, 6, 12), final(20, 6, 15))),
         (Status.INVALID, "monotonic-writes", (*ONE, write(4, 11, 5, 6, 12), final(20, 6, 15))),
-        (Status.INVALID, "read-your-writes", (*ONE, read(4, 11, 5, 11), final(20, 5, 15))),
+        (Status.INVALID, "read-your-writes", (*ONE, read(4, 11, 5, 11, 12), final(20, 5, 15))),
     ],
 )
 def test_verdict_and_anomaly(status, words, parts):
@@ -124,6 +182,54 @@ def test_verdict_and_anomaly(status, words, parts):
         assert words in verdict.details["anomalies"]
     elif words[0].isdigit() or words[0].isupper() or words.startswith(("for", "could")):
         assert words in verdict.witness
+
+
+@pytest.mark.parametrize(
+    ("words", "operations", "parts"),
+    [
+        ("was made of 4 and written over nothing.", [2], (acquire(1, 11), write(2, 11, 4, 5, 12))),
+        ("was made of 4 and written over the 5 of operation 3 ", [5, 3], (*ONE, write(5, 11, 4, 6, 13))),
+        (
+            "passed the fence of lock 0 at revision 10, before anybody had acquired it.",
+            [1],
+            (write(1, 1, None, 7, 10),),
+        ),
+        (
+            "passed the fence of lock 0 at revision 15, after operation 5 ",
+            [6, 5],
+            (*ONE, acquire(5, 14), release(6, 11, 15)),
+        ),
+        ("found None under lock 0; last written was 5.", [20, 3], (*ONE, final(20, None, 15))),
+    ],
+)
+def test_a_witness_names_what_came_before(words, operations, parts):
+    (found,) = etcd_lock.check(history(*parts), LOAD.context).details["witnesses"]
+    assert words in found["words"]
+    assert found["operations"] == operations
+
+
+@pytest.mark.parametrize(
+    ("overlaps", "overlap_s", "parts"),
+    [
+        # The second tenure is from 5.5 s to 7.5 s.
+        (0, 0.0, TWO),
+        (1, 1.235, (keep(4, 11, 3, end=6.7346), *TWO)),
+        (0, 0.0, (keep(4, 11, outcome="fail"), *TWO)),
+        (1, 1.5, (keep(4, 11, outcome="info", end=7.0), *TWO)),
+        (0, 0.0, (write(4, 11, 5, 8, outcome=None), *TWO)),
+        (0, 0.0, (release(4, 11, 13, end=6.7), *TWO)),
+        (0, 0.0, (acquire(4, None, 13), *TWO)),
+    ],
+)
+def test_a_tenure_lasts_until_its_holder_lets_go_or_has_its_last_answer(overlaps, overlap_s, parts):
+    details = etcd_lock.check(history(*ONE, *parts), LOAD.context).details["fence"]
+    assert (details["tenures"], details["overlaps"], details["overlap_s"]) == (2, overlaps, overlap_s)
+
+
+def test_writes_that_passed_and_writes_that_were_fenced_off_are_counted():
+    asleep = (refused(8, 11, 5, 7, 15, 14), refused(9, 11, 5, 8, 15, 14), refused(10, 11, 5, 9, 15, 14))
+    details = etcd_lock.check(history(*ONE, *TWO, *asleep), LOAD.context).details["fence"]
+    assert (details["written"], details["fenced_off"]) == (2, 3)
 
 
 def test_locks_are_judged_apart():

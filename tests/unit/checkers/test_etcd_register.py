@@ -37,6 +37,12 @@ def refused(op, expected, met, revision, mod, key="a"):
     return LOAD.operation(op, "cas", key=key, asked=[expected, 99], told=told, **said(revision, mod))
 
 
+def witnessed(verdict, name):
+    """Words and operations of the one anomaly of this name."""
+    (found,) = [each for each in verdict.details["witnesses"] if each["name"] == name]
+    return found["words"], found["operations"]
+
+
 def final(op, revision, **values):
     return LOAD.operation(op, "final", told=values, **said(revision))
 
@@ -62,7 +68,9 @@ LAST = final(9, 13, a=[6, 12], b=[7, 13])
         (Status.INVALID, "not-linearizable", (*PUTS, get(4, None, 13), LAST)),
         (Status.INVALID, "not-linearizable", (*PUTS, swap(4, 5, 8, 14), final(9, 14, a=[8, 14], b=[7, 13]))),
         (Status.INVALID, "not-linearizable", (*PUTS, put(4, 8, outcome="fail"), final(9, 14, a=[8, 14], b=[7, 13]))),
+        (Status.INVALID, "not-linearizable", (*PUTS, refused(4, 7, 5, 13, 11), LAST)),
         (Status.INVALID, "not-linearizable", (*PUTS, final(9, 13, a=[6, 12]))),
+        (Status.INVALID, "not-linearizable", (*PUTS, final(9, 13, a=[6, 12], b=[7, 13], c=[8, 10]))),
         (Status.INVALID, "stale-version", (*PUTS, get(4, 5, 13, 11), LAST)),
         (
             Status.INVALID,
@@ -75,8 +83,14 @@ LAST = final(9, 13, a=[6, 12], b=[7, 13])
             ),
         ),
         (Status.INVALID, "stale-version", (*PUTS, final(9, 13, a=[6, 12]))),
+        (
+            Status.INVALID,
+            "stale-version",
+            (put(1, 5, 12, end=9), put(2, 6, 11), get(3, 6, 12, 11), final(10, 12, a=[5, 12])),
+        ),
         (Status.INVALID, "wrong-version", (*PUTS, get(4, 6, 13, 11), LAST)),
         (Status.INVALID, "wrong-version", (*PUTS, get(4, 8, 13, 12), LAST)),
+        (Status.INVALID, "wrong-version", (*PUTS, final(9, 14, a=[6, 14], b=[7, 13]))),
         (
             Status.INVALID,
             "revision-ahead",
@@ -110,6 +124,40 @@ def test_verdict_and_anomaly(status, words, parts):
         assert verdict.measured == sum(verdict.details["anomalies"].values())
     else:
         assert words in verdict.witness
+
+
+@pytest.mark.parametrize(
+    ("what", "part"),
+    [
+        ("no key a at revision 13, after revision 12 of operation 2", get(4, None, 13)),
+        ("no key a at revision 13, after revision 12 of operation 2", final(4, 13, b=[7, 13])),
+        ("revision 11 of key a at revision 13, after revision 12 of operation 2", get(4, 5, 13, 11)),
+    ],
+)
+def test_a_witness_of_a_stale_version_names_what_was_met_and_the_write_that_it_missed(what, part):
+    words, operations = witnessed(etcd_register.check(history(*PUTS, part), LOAD.context), "stale-version")
+    assert f"met {what}" in words
+    assert operations == [4, 2]
+
+
+LOST = (put(4, 8, outcome="info"), put(5, 9, outcome="info"))
+
+
+@pytest.mark.parametrize(
+    ("why", "operations", "parts"),
+    [
+        ("6 as revision 11 of key a; that is 5 of key a", [7, 1], (get(7, 6, 13, 11),)),
+        ("6 as revision 14 of key a; it was written as revision 12", [7, 2], (get(7, 6, 14, 14),)),
+        ("9 as revision 14 of key a; that is 8 of key a", [7], (get(6, 8, 14, 14), get(7, 9, 14, 14))),
+        ("8 as revision 15 of key a; it was written as revision 14", [7], (get(6, 8, 14, 14), get(7, 8, 15, 15))),
+    ],
+)
+def test_a_write_has_one_revision_and_a_revision_one_write(why, operations, parts):
+    """What a write of unknown outcome made is known from the first who met it."""
+    verdict = etcd_register.check(history(*PUTS, *LOST, *parts), LOAD.context)
+    words, named = witnessed(verdict, "wrong-version")
+    assert words.endswith(f"met {why}.")
+    assert named == operations
 
 
 def test_without_the_workload_nothing_is_known():
