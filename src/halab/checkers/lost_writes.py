@@ -134,7 +134,7 @@ def _judge(context: Context, account: _Account) -> Verdict:
     if newer:
         return PROMISE.unknown(context, newer, details)
     kept = (
-        f"All {numbers['acknowledged'] - late} acknowledged writes are on {final.node} (timeline {final.timeline or 'unknown'}); of "
+        f"All {numbers['acknowledged'] - late} acknowledged writes are on {account.primary}; of "
         f"those with an unknown outcome {numbers['recovered']} took effect and {numbers['absent']} did not."
     )
     after = [f"{late} writes were acknowledged after the final read of {final.node}, which cannot judge them."]
@@ -198,21 +198,26 @@ class _Account:
     final: FinalRead
     fates: Fates
 
+    @property
+    def primary(self) -> str:
+        """The primary that was read, and on which timeline."""
+        return f"{self.final.node} (timeline {self.final.timeline or 'unknown'})"
+
     def lost(self) -> list[Ack]:
         """Those that were lost, in the order of acknowledgement."""
         elements = self.fates.elements
         ops = {elements.acknowledgement(at) for at in np.flatnonzero(self.fates.lost).tolist()}
-        return [(invoke, complete) for invoke, complete in acknowledged(self.history) if invoke.op in ops]
+        return [(write, done) for write, done in acknowledged(self.history) if write.op in ops]
 
     def losses(self, lost: Sequence[Ack]) -> str:
         """Which, where the first of them was acknowledged, and what was promoted since."""
-        final, (write, first) = self.final, lost[0]
-        ids = _list([_value(invoke) for invoke, _ in lost[:EXAMPLES]])
+        final, (earliest, first) = self.final, lost[0]
+        ids = _list([_value(write) for write, _ in lost[:EXAMPLES]])
         told = (("by", first.server), ("on timeline", first.timeline), ("at LSN", first.lsn))
         where = "".join(f" {word} {value}" for word, value in told if value is not None)
         text = (
-            f"{len(lost)} acknowledged writes are absent from {final.node} (timeline {final.timeline or 'unknown'}): {ids}"
-            f"{' and more' if len(lost) > EXAMPLES else ''}. Write {_value(write)} was acknowledged at "
+            f"{len(lost)} acknowledged writes are absent from {self.primary}: {ids}"
+            f"{' and more' if len(lost) > EXAMPLES else ''}. Write {_value(earliest)} was acknowledged at "
             f"{words(self.history, first.t)}{where}"
         )
         promotion = next(
@@ -232,14 +237,14 @@ class _Account:
 
     def example(self, ack: Ack) -> dict[str, Any]:
         """One lost write, for machines."""
-        invoke, complete = ack
+        write, done = ack
         return {
-            "id": _value(invoke),
-            "client": invoke.client,
-            "acknowledged_s": round(self.history.seconds(complete.t), 6),
-            "server": complete.server,
-            "timeline": complete.timeline,
-            "lsn": complete.lsn,
+            "id": _value(write),
+            "client": write.client,
+            "acknowledged_s": round(self.history.seconds(done.t), 6),
+            "server": done.server,
+            "timeline": done.timeline,
+            "lsn": done.lsn,
         }
 
     def _fork(self, lost: Sequence[Ack]) -> str:
@@ -248,7 +253,7 @@ class _Account:
         An LSN is read in the statement that inserts, before its commit, so neighbours may be told in another order.
         """
         survived = self._survived()
-        places = [place for _, complete in lost if (place := _place(complete)) is not None]
+        places = [place for _, done in lost if (place := _place(done)) is not None]
         beyond = sum(
             timeline != self.final.timeline and (timeline not in survived or number > survived[timeline])
             for timeline, number in places
@@ -263,22 +268,22 @@ class _Account:
         values = self.fates.elements.value
         missing = set(values[self.fates.lost | self.fates.late].tolist())
         survived: dict[int, int] = {}
-        for invoke, complete in acknowledged(self.history):
-            place = _place(complete)
-            if place is not None and _value(invoke) not in missing:
+        for write, done in acknowledged(self.history):
+            place = _place(done)
+            if place is not None and _value(write) not in missing:
                 timeline, number = place
                 survived[timeline] = max(number, survived.get(timeline, number))
         return survived
 
 
-def _place(complete: Complete) -> tuple[int, int] | None:
+def _place(done: Complete) -> tuple[int, int] | None:
     """The timeline and the LSN that a write was acknowledged at; None where they are not both known."""
-    number = lsn_number(complete.lsn)
-    return None if number is None or complete.timeline is None else (complete.timeline, number)
+    number = lsn_number(done.lsn)
+    return None if number is None or done.timeline is None else (done.timeline, number)
 
 
-def _value(invoke: Invoke) -> int:
-    return int(str(invoke.value))
+def _value(write: Invoke) -> int:
+    return int(str(write.value))
 
 
 def _list(ids: Sequence[int]) -> str:
