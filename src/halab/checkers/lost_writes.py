@@ -16,13 +16,13 @@ from typing import Any, Final
 import numpy as np
 
 from halab.checkers.context import EXAMPLES, NONE, Context, Promise
-from halab.checkers.evidence import POSTGRESQL_SOURCES, WRITES, Ack, lsn_number, words, writable
+from halab.checkers.evidence import WRITES, Ack, acknowledged, lsn_number, words, writable
 from halab.checkers.findings import OUTCOMES
 from halab.consistency.columns import NEVER, WRITE, Columns
 from halab.consistency.fates import Fates, fates_of
 from halab.consistency.ranges import LIMIT, Ranges
 from halab.consistency.sightings import Reads
-from halab.history import FinalRead, History, Operation
+from halab.history import Complete, FinalRead, History, Invoke, Operation
 from halab.history.records import IdRange
 from halab.verdict import Bound, Comparison, Verdict
 
@@ -60,7 +60,7 @@ def check(history: History, context: Context) -> Verdict:
             f"{read.found.members}.",
         )
     fates = fates_of(_columns(writes), read)
-    return _judge(context, _Account(history=history, final=final, writes=writes, fates=fates))
+    return _judge(context, _Account(history=history, final=final, fates=fates))
 
 
 def final_primary(finals: Iterable[FinalRead]) -> FinalRead | None:
@@ -91,7 +91,7 @@ def _columns(writes: Sequence[Operation]) -> Columns:
         )
         for write in writes
     ]
-    op, process, value, invoke, complete, outcome = np.array(rows, dtype=np.int64).reshape(-1, 6).T
+    op, process, value, invoke, complete, outcome = np.array(rows, dtype=np.int64).reshape(len(rows), 6).T
     same = np.zeros_like(op)
     return Columns(
         op=op, process=process, key=same, f=same + WRITE, value=value, invoke=invoke, complete=complete, outcome=outcome
@@ -101,9 +101,9 @@ def _columns(writes: Sequence[Operation]) -> Columns:
 def _read(history: History, final: FinalRead, ids: Sequence[IdRange]) -> Reads:
     """The final read; it began when the first node was read, or, where nobody said when that was, when it ended."""
     began = history.phase("final-start")
-    edges = np.array(ids, dtype=np.int64).reshape(-1, 2)
+    edges = np.array(ids, dtype=np.int64).reshape(len(ids), 2)
     return Reads(
-        op=np.array([0]),  # it is the only one, and told by its node
+        op=np.zeros(1, dtype=np.int64),  # it is the only one, and told by its node
         invoke=np.array([final.t if began is None else min(began, final.t)]),
         complete=np.array([final.t]),
         found=Ranges(of=np.zeros(len(edges), dtype=np.int64), first=edges[:, 0], last=edges[:, 1]),
@@ -134,7 +134,7 @@ def _judge(context: Context, account: _Account) -> Verdict:
     if newer:
         return PROMISE.unknown(context, newer, details)
     kept = (
-        f"All {numbers['acknowledged'] - late} acknowledged writes are on {final.node} (timeline {final.timeline}); of "
+        f"All {numbers['acknowledged'] - late} acknowledged writes are on {account.primary}; of "
         f"those with an unknown outcome {numbers['recovered']} took effect and {numbers['absent']} did not."
     )
     after = [f"{late} writes were acknowledged after the final read of {final.node}, which cannot judge them."]
@@ -148,11 +148,12 @@ def _judge(context: Context, account: _Account) -> Verdict:
 def _newer(history: History, final: FinalRead) -> str:
     """Why `final` is not of the last primary, whose rows are not known then; empty where nothing says so."""
     shown = list(_timelines(history))
-    newest = max(shown, key=_timeline, default=None)
-    own = final.timeline if final.timeline is not None else min(map(_timeline, shown), default=0)
-    if newest is None or newest[0] <= own:
+    if not shown:
         return ""
-    timeline, node, what = newest
+    timeline, node, what = max(shown, key=_timeline)
+    own = final.timeline if final.timeline is not None else min(map(_timeline, shown))
+    if timeline <= own:
+        return ""
     return (
         f"{what} of {node or 'a server'} is of timeline {timeline}, but the final read of a primary is of {final.node} "
         f"on timeline {final.timeline or 'unknown'}: what survived on the newest is not known."
@@ -163,10 +164,10 @@ def _timelines(history: History) -> Iterator[_Shown]:
     for operations in (history.operations, *history.workloads.values()):
         for operation in operations:
             done = operation.complete
-            if done is not None and done.type == "ok" and done.timeline is not None:
+            if done is not None and done.timeline is not None:
                 yield done.timeline, done.server, "An answer"
     for seen in history.observations:
-        if seen.ok and seen.source in POSTGRESQL_SOURCES and seen.timeline is not None:
+        if seen.timeline is not None:
             yield seen.timeline, seen.node, "A look"
     for final in history.finals:
         if final.timeline is not None:
@@ -195,23 +196,29 @@ class _Account:
 
     history: History
     final: FinalRead
-    writes: Sequence[Operation]
     fates: Fates
+
+    @property
+    def primary(self) -> str:
+        """The primary that was read, and on which timeline."""
+        return f"{self.final.node} (timeline {self.final.timeline or 'unknown'})"
 
     def lost(self) -> list[Ack]:
         """Those that were lost, in the order of acknowledgement."""
         elements = self.fates.elements
         ops = {elements.acknowledgement(at) for at in np.flatnonzero(self.fates.lost).tolist()}
-        return sorted((ack for ack in self._acknowledged() if ack[0].op in ops), key=_completed)
+        return [(write, done) for write, done in acknowledged(self.history) if write.op in ops]
 
     def losses(self, lost: Sequence[Ack]) -> str:
         """Which, where the first of them was acknowledged, and what was promoted since."""
-        final, first = self.final, lost[0][1]
-        ids = _list([_value(ack) for ack in lost[:EXAMPLES]])
+        final, (earliest, first) = self.final, lost[0]
+        ids = _list([_value(write) for write, _ in lost[:EXAMPLES]])
+        told = (("by", first.server), ("on timeline", first.timeline), ("at LSN", first.lsn))
+        where = "".join(f" {word} {value}" for word, value in told if value is not None)
         text = (
-            f"{len(lost)} acknowledged writes are absent from {final.node} (timeline {final.timeline}): {ids}"
-            f"{' and more' if len(lost) > EXAMPLES else ''}. Write {_value(lost[0])} was acknowledged at "
-            f"{words(self.history, first.t)} by {first.server} on timeline {first.timeline} at LSN {first.lsn}"
+            f"{len(lost)} acknowledged writes are absent from {self.primary}: {ids}"
+            f"{' and more' if len(lost) > EXAMPLES else ''}. Write {_value(earliest)} was acknowledged at "
+            f"{words(self.history, first.t)}{where}"
         )
         promotion = next(
             (
@@ -230,14 +237,14 @@ class _Account:
 
     def example(self, ack: Ack) -> dict[str, Any]:
         """One lost write, for machines."""
-        complete = ack[1]
+        write, done = ack
         return {
-            "id": _value(ack),
-            "client": ack[0].client,
-            "acknowledged_s": round(self.history.seconds(complete.t), 6),
-            "server": complete.server,
-            "timeline": complete.timeline,
-            "lsn": complete.lsn,
+            "id": _value(write),
+            "client": write.client,
+            "acknowledged_s": round(self.history.seconds(done.t), 6),
+            "server": done.server,
+            "timeline": done.timeline,
+            "lsn": done.lsn,
         }
 
     def _fork(self, lost: Sequence[Ack]) -> str:
@@ -246,38 +253,37 @@ class _Account:
         An LSN is read in the statement that inserts, before its commit, so neighbours may be told in another order.
         """
         survived = self._survived()
+        places = [place for _, done in lost if (place := _place(done)) is not None]
         beyond = sum(
-            number > survived.get(complete.timeline, 0)
-            for _, complete in lost
-            if complete.timeline is not None and (number := lsn_number(complete.lsn)) is not None
+            timeline != self.final.timeline and (timeline not in survived or number > survived[timeline])
+            for timeline, number in places
         )
         if beyond == len(lost):
             return "All of them lie beyond what was promoted."
-        return f"{beyond} of them lie beyond what was promoted, {len(lost) - beyond} do not."
+        unknown = f", of {len(lost) - len(places)} it is not known" if len(places) < len(lost) else ""
+        return f"{beyond} of them lie beyond what was promoted, {len(places) - beyond} do not{unknown}."
 
     def _survived(self) -> Mapping[int, int]:
         """The greatest LSN of an acknowledged write that was found, by timeline."""
         values = self.fates.elements.value
         missing = set(values[self.fates.lost | self.fates.late].tolist())
         survived: dict[int, int] = {}
-        for ack in self._acknowledged():
-            timeline, number = ack[1].timeline, lsn_number(ack[1].lsn)
-            if timeline is not None and number is not None and _value(ack) not in missing:
-                survived[timeline] = max(number, survived.get(timeline, 0))
+        for write, done in acknowledged(self.history):
+            place = _place(done)
+            if place is not None and _value(write) not in missing:
+                timeline, number = place
+                survived[timeline] = max(number, survived.get(timeline, number))
         return survived
 
-    def _acknowledged(self) -> Iterator[Ack]:
-        for write in self.writes:
-            if write.complete is not None and write.complete.type == "ok":
-                yield write.invoke, write.complete
+
+def _place(done: Complete) -> tuple[int, int] | None:
+    """The timeline and the LSN that a write was acknowledged at; None where they are not both known."""
+    number = lsn_number(done.lsn)
+    return None if number is None or done.timeline is None else (done.timeline, number)
 
 
-def _completed(ack: Ack) -> int:
-    return ack[1].t
-
-
-def _value(ack: Ack) -> int:
-    return int(str(ack[0].value))
+def _value(write: Invoke) -> int:
+    return int(str(write.value))
 
 
 def _list(ids: Sequence[int]) -> str:

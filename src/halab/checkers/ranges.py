@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -44,7 +44,7 @@ class Ids:
 
     def without(self, known: Ids) -> Ids:
         """The members of this set that are not in `known`."""
-        return Ids.of(self._gaps(known))
+        return Ids.of((first, last) for first, last in self._gaps(known) if first <= last)
 
     def examples(self, most: int) -> list[int]:
         """The smallest members, at most `most` of them."""
@@ -53,12 +53,10 @@ class Ids:
         )
 
     def _gaps(self, known: Ids) -> Iterator[IdRange]:
+        """What `known` leaves between its ranges, which may be nothing: such a range ends before it begins."""
         for first, last in zip(self.starts, self.ends, strict=True):
-            at = max(bisect_right(known.starts, first) - 1, 0)
-            while first <= last and at < len(known.starts) and known.starts[at] <= last:
-                if known.starts[at] > first:
-                    yield first, known.starts[at] - 1
-                first = max(first, known.ends[at] + 1)  # noqa: PLW2901  the rest of this range
-                at += 1
-            if first <= last:
-                yield first, last
+            begin = first
+            for at in range(bisect_left(known.ends, first), bisect_right(known.starts, last)):
+                yield begin, known.starts[at] - 1
+                begin = known.ends[at] + 1
+            yield begin, last

@@ -55,4 +55,9 @@ def _difference(final: FinalRead, reference: FinalRead) -> str:
         for node, ids in ((reference.node, there.without(here)), (final.node, here.without(there)))
         if len(ids)
     ]
+    parts += [
+        f"{ids.repeated} rows more than once on {node}"
+        for node, ids in ((reference.node, there), (final.node, here))
+        if here.repeated != there.repeated and ids.repeated
+    ]
     return f"{text}; {'; '.join(parts) or 'the same ids with different content'}."

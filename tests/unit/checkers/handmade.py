@@ -67,7 +67,7 @@ def write(
     outcome: Outcome = "ok",
     server: str | None = "pg1",
     timeline: int | None = 1,
-    lsn: str = "0/1000",
+    lsn: str | None = "0/1000",
     client: str = "writer-1",
     error: str | None = None,
 ) -> list[Record]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.checkers.handmade import CONTEXT, bounded, final, finals, history, look, phase, write, writes
+from tests.unit.checkers.handmade import CONTEXT, bounded, final, finals, history, look, looks, phase, write, writes
 
 from halab.checkers.lost_writes import check
 from halab.history import Record
@@ -40,6 +40,53 @@ def test_a_lost_row_from_before_the_last_that_survived_is_told_apart() -> None:
     promoted = look("pg2", 20, timeline=2, lsn="0/4000")
     verdict = check(history(rows, promoted, finals([(1, 1), (3, 3)], primary="pg2", timeline=2)), CONTEXT)
     assert verdict.witness.endswith("0 of them lie beyond what was promoted, 1 do not.")
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        ([("0/2000", 1)], "0 of them lie beyond what was promoted, 1 do not."),  # at the last that survived
+        ([("0/2001", 1)], "All of them lie beyond what was promoted."),
+        ([("0/1", 2)], "All of them lie beyond what was promoted."),  # nothing of that timeline survived
+        ([("0/2001", 1), ("0/9000", 3)], "1 of them lie beyond what was promoted, 1 do not."),  # after the promotion
+        (
+            [("0/1FFF", 1), ("0/2001", 1), (None, 1), ("0/2001", None)],
+            "1 of them lie beyond what was promoted, 1 do not, of 2 it is not known.",
+        ),
+    ],
+)
+def test_what_a_promotion_left_behind_is_beyond_the_last_that_survived_of_its_timeline(
+    lost: list[tuple[str | None, int | None]], words: str
+) -> None:
+    survived = [write(1, 0.1, 0.2, lsn="0/2000"), write(2, 0.3, 0.4, lsn=None), write(3, 0.5, 0.6, timeline=None)]
+    missing = [write(11 + at, 2, 2.1, lsn=lsn, timeline=timeline) for at, (lsn, timeline) in enumerate(lost)]
+    late = write(20, 71, 72, lsn="0/8000")
+    promoted = look("pg2", 20, timeline=3)
+    read = finals([(1, 3)], primary="pg2", timeline=3)
+    assert words in check(history(survived, missing, late, promoted, read), CONTEXT).witness
+
+
+def test_what_was_promoted_is_the_server_that_was_read_on_its_own_timeline() -> None:
+    seen = [look("pg2", 1), look("pg1", 10, timeline=2), look("pg3", 18, timeline=3), look("pg2", 20, timeline=3)]
+    lost = write(11, 12, 13, server="pg1", timeline=2)
+    verdict = check(history(TEN, lost, seen, finals([(1, 10)], primary="pg2", timeline=3)), CONTEXT)
+    assert "; pg2 was first seen writable on timeline 3 at +20.004 s, LSN 0/1000." in verdict.witness
+
+
+def test_a_row_that_was_lost_without_a_promotion_is_told_without_one() -> None:
+    verdict = check(history(TEN, looks(), finals([(1, 9)])), CONTEXT)
+    assert verdict.witness.endswith("Write 10 was acknowledged at +0.901 s by pg1 on timeline 1 at LSN 0/1000.")
+
+
+def test_only_what_a_server_said_is_told_of_where_a_lost_row_was_acknowledged() -> None:
+    unsaid = write(11, 2, 2.1234567, server=None, timeline=None, lsn=None)
+    verdict = check(history(unsaid, replace(final("pg1", [], role="primary"), timeline=None)), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert verdict.witness == (
+        "1 acknowledged writes are absent from pg1 (timeline unknown): 11. Write 11 was acknowledged at +2.123 s."
+    )
+    assert verdict.details["lost_by"] == {"unknown timeline unknown": 1}
+    assert verdict.details["lost_examples"][0]["acknowledged_s"] == 2.123457
 
 
 def test_rows_that_nobody_wrote_are_told_even_where_nothing_was_acknowledged() -> None:
@@ -100,15 +147,16 @@ def test_a_row_that_was_written_after_the_read_that_found_it_is_a_contradiction(
 
 
 def test_the_loss_that_is_told_is_of_the_write_that_was_acknowledged_first() -> None:
-    early, late = write(12, 2.0, 2.1, server="pg1"), write(11, 3.0, 3.1, server="pg3")
+    early, late = write(12, 2.0, 2.1, server="pg1"), write(11, 1.9, 3.1, server="pg3")
     verdict = check(history(TEN, late, early, finals([(1, 10)])), CONTEXT)
     assert "(timeline 1): 12, 11. Write 12 was acknowledged at +2.100 s by pg1" in verdict.witness
     assert verdict.details["lost_by"] == {"pg1 timeline 1": 1, "pg3 timeline 1": 1}
 
 
-def test_ids_that_no_column_holds_prove_nothing() -> None:
-    assert check(history(TEN, finals([(1, 10), (2**62, 2**62)])), CONTEXT).status is Status.UNKNOWN
-    assert check(history(TEN, write(2**62, 2, 3), finals([(1, 10)])), CONTEXT).status is Status.UNKNOWN
+@pytest.mark.parametrize("wide", [2**62, -(2**62)])
+def test_ids_that_no_column_holds_prove_nothing(wide: int) -> None:
+    assert check(history(TEN, finals([(1, 10), (wide, wide)])), CONTEXT).status is Status.UNKNOWN
+    assert check(history(TEN, write(wide, 2, 3), finals([(1, 10)])), CONTEXT).status is Status.UNKNOWN
 
 
 def test_a_huge_range_of_unexpected_rows_is_counted_without_being_listed() -> None:
@@ -139,6 +187,12 @@ def test_the_newest_timeline_decides_where_two_call_themselves_primary() -> None
     assert verdict.status is Status.INVALID
 
 
+def test_of_two_that_call_themselves_primary_the_one_that_says_its_timeline_is_newer() -> None:
+    untold = replace(final("pg1", [(1, 10)], role="primary", second=75), timeline=None)
+    verdict = check(history(TEN, untold, final("pg2", [(1, 9)], role="primary")), CONTEXT)
+    assert verdict.details["read_from"] == "pg2"
+
+
 @pytest.mark.parametrize(
     ("shown", "words"),
     [
@@ -154,6 +208,11 @@ def test_a_read_of_a_primary_that_is_not_the_last_tells_nothing_of_what_survived
         verdict = check(history(TEN, shown, final("pg1", ids, role="primary")), CONTEXT)
         assert verdict.status is Status.UNKNOWN
         assert verdict.witness.startswith(f"{words}, but the final read of a primary is of pg1 on timeline 1")
+
+
+def test_what_says_nothing_of_timelines_does_not_make_a_final_read_old() -> None:
+    silent = [write(11, 2, 3, timeline=None), look("pg2", 20, ok=False)]
+    assert check(history(TEN, silent, finals([(1, 11)])), CONTEXT).status is Status.VALID
 
 
 def test_a_final_read_without_a_timeline_is_held_to_be_of_the_only_one() -> None:
