@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from halab.checkers.context import EXAMPLES, Context, PlannedWorkload, Promise
-from halab.checkers.findings import common, teller
+from halab.checkers.findings import common, teller, told
 from halab.consistency import staleness
 from halab.consistency.columns import NOTHING
 from halab.consistency.finding import Finding
@@ -36,13 +36,13 @@ def check(history: History, context: Context) -> Verdict:
     context = _bounded(context, planned)
     bound = PROMISE.bound(context)
     operations = history.workloads.get(PROMISE.name, ())
-    finals = _of(operations, "final")
+    finals = [each for each in _of(operations, "final") if each.outcome == "ok"]
     reads, rows = [_read(each) for each in _of(operations, "read")], [row for each in finals for row in _rows(each)]
     writes = [_write(each) for each in _of(operations, "write")]
     judge = partial(staleness.check, writes=writes, order="time", tell=teller(history, operations))
     fresh = _nanoseconds(bound.threshold) - (bound.comparison is Comparison.LESS)
     finding = _both(judge(reads, bound_s=fresh / SECOND), judge(rows, bound_s=0, besides=reads))
-    return _judged(context, finding, _sources(operations), resolved=any(each.outcome == "ok" for each in finals))
+    return _judged(context, finding, _sources(operations), resolved=bool(finals))
 
 
 def _both(cached: Finding, stored: Finding) -> Finding:
@@ -112,21 +112,19 @@ def _sources(operations: Sequence[Operation]) -> Counter[str]:
     """By whom reads were answered: the cache, or the database because it had a miss, or was away."""
     found: Counter[str] = Counter()
     for operation in _of(operations, "read"):
-        extra = operation.complete.extra if operation.complete is not None else None
-        if extra is not None and operation.outcome == "ok":
-            found["cache" if extra.get("source") == "cache" else str(extra.get("cache"))] += 1
+        done = operation.complete
+        if done is not None and done.extra is not None:
+            found["cache" if done.extra.get("source") == "cache" else str(done.extra.get("cache"))] += 1
     return found
 
 
 def _read(operation: Operation) -> VersionRead:
-    value: Any = operation.complete.value if operation.complete is not None and operation.outcome == "ok" else None
-    return _version(operation, operation.invoke.key, value)
+    return _version(operation, operation.invoke.key, told(operation))
 
 
 def _rows(operation: Operation) -> list[VersionRead]:
     """The final read, of the database, as one read of each row."""
-    rows: Any = operation.complete.value if operation.complete is not None and operation.outcome == "ok" else ()
-    return [_version(operation, key, value) for key, value in rows]
+    return [_version(operation, key, value) for key, value in told(operation)]
 
 
 def _version(operation: Operation, key: Any, value: Any) -> VersionRead:

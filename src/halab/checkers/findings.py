@@ -34,6 +34,11 @@ def common(operation: Operation) -> dict[str, Any]:
     }
 
 
+def told(operation: Operation) -> Any:
+    """What the service answered; None where it acknowledged nothing."""
+    return None if operation.complete is None else operation.complete.value
+
+
 def teller(history: History, operations: Sequence[Operation]) -> Tell:
     """How witnesses name operations: who did what, when (in seconds of the load), and which server answered."""
     by_op = {operation.invoke.op: operation for operation in operations}

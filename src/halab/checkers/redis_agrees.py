@@ -48,7 +48,7 @@ def check(history: History, context: Context) -> Verdict:
     details: dict[str, Any] = {"sentinels": sorted(nodes), "last": dict(sorted(last.items()))}
     if agreed is None:
         told = ", ".join(f"{node}: {last.get(node, 'no answer')}" for node in sorted(nodes))
-        seconds = (max(history.last, since) - since) / 1e9
+        seconds = (history.last - since) / 1e9
         return PROMISE.still_open(context, seconds, f"At the end the Sentinels did not agree: {told}.", details)
     t, master = agreed
     seconds = max(t - since, 0) / 1e9

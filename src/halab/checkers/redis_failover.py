@@ -46,7 +46,7 @@ def check(history: History, context: Context) -> Verdict:
     if missing and not late:
         started, life = min(missing, key=lambda one: one[0])
         witness = f"After {life.describe()} no majority of {known} Sentinels ever named another master."
-        return PROMISE.still_open(context, (max(history.last, started) - started) / SECOND, witness, details)
+        return PROMISE.still_open(context, (history.last - started) / SECOND, witness, details)
     seconds, life, (t, master) = max(ended, key=lambda one: one[0])
     when = f"{words(history, t)}, {seconds:.1f} s after {life.describe()} began"
     return PROMISE.judge(context, seconds, f"Most of {known} Sentinels followed {master} at {when}.", details)

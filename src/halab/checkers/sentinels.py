@@ -29,7 +29,4 @@ def opinions(found: list[Observation]) -> Iterator[tuple[int, dict[str, str]]]:
 
 def majority(opinion: dict[str, str], sentinels: int) -> str | None:
     """The master that most of all `sentinels` name."""
-    for master, votes in Counter(opinion.values()).most_common(1):
-        if 2 * votes > sentinels:
-            return master
-    return None
+    return next((master for master, votes in Counter(opinion.values()).items() if 2 * votes > sentinels), None)

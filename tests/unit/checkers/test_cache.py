@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.checkers.handmade_workload import Workload, history
+from tests.unit.checkers.handmade_workload import Workload, history, whole
 
 from halab.checkers import cache
 from halab.checkers.context import Context
+from halab.promises import judge
 from halab.verdict import Bound, Comparison, Status
 
 LOAD = Workload("cache", ttl=2.0, clock_error=0.5, strategy="aside", keys=1)
@@ -31,6 +32,7 @@ def final(value, op=90):
 
 
 FRESH = (write(1, 5), read(2, 5))
+UNREAD = (LOAD.operation(91, "final", outcome="fail"), LOAD.operation(92, "final", outcome=None))
 UNKNOWN = (*FRESH, write(3, 7, outcome="info"), read(4, 7), read(6, 7))
 
 
@@ -49,7 +51,7 @@ UNKNOWN = (*FRESH, write(3, 7, outcome="info"), read(4, 7), read(6, 7))
         # A write that the database lost shows in the final read.
         (Status.INVALID, 86.5, "operation 90 (final", (*FRESH, write(3, 6), final(5))),
         # However soon after the write: the database is not behind itself.
-        (Status.INVALID, 1.5, "version 5 of key 0 1.5 s after the", (*FRESH, miss(6, 5), write(7, 6), final(5, 9))),
+        (Status.INVALID, 0.5, "of key 0 0.5 s after the", (*FRESH, miss(6, 5), write(7, 6, end=8.5), final(5, 9))),
         (Status.VALID, 0, "within the bound", (*FRESH, miss(6, 5), write(7, 6, end=10), final(5, 9))),
         (Status.INVALID, 0, "which nobody wrote", (*FRESH, miss(6, 5), final(9, 9))),
         # What the cache had returned shows that a write of unknown outcome was the older one.
@@ -59,6 +61,8 @@ UNKNOWN = (*FRESH, write(3, 7, outcome="info"), read(4, 7), read(6, 7))
         (Status.INVALID, 5.5, "2 stale-read. operation", (*FRESH, write(3, 6), read(7, 5), read(8, 5), final(5, 9))),
         (Status.UNKNOWN, 0, "No read was answered by the cache", (write(1, 5), miss(9, 5), final(5))),
         (Status.UNKNOWN, 0, "could not be read after the load", (*FRESH, read(9, 5))),
+        (Status.UNKNOWN, 0, "could not be read after the load", (*FRESH, read(9, 5), *UNREAD)),
+        (Status.VALID, 0, "within the bound", (*FRESH, read(9, 5), *UNREAD, final(5, 95))),
         (Status.UNKNOWN, None, "No read came more than 2.5 s after", (write(1, 5), read(2, 5))),
     ],
 )
@@ -66,6 +70,27 @@ def test_verdict_and_witness(status, measured, witness, parts):
     verdict = cache.check(history(*parts), LOAD.context)
     assert (verdict.status, verdict.measured) == (status, measured), verdict.witness
     assert witness in verdict.witness
+
+
+def test_what_the_cache_and_the_database_lack_is_counted_together():
+    parts = (*FRESH, write(3, 6), read(7, 5), read(8, 5), final(5, 9))
+    assert cache.check(history(*parts), LOAD.context).details["anomalies"] == {"stale-read": 3}
+
+
+def test_who_answered_is_counted_of_reads_that_were_answered():
+    away = read(7, 5, source="database", why="away")
+    failed, lost = read(8, None, outcome="fail"), read(9, None, outcome=None)
+    unsaid = LOAD.operation(10, "read", key=0, told=5)
+    verdict = cache.check(history(*FRESH, miss(6, 5), away, failed, lost, unsaid, final(5)), LOAD.context)
+    assert verdict.witness.endswith("The cache gave 1 answers, lacked 1 and was away for 1.")
+    assert [verdict.details[name] for name in ("answered_by_cache", "misses", "cache_away")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("load_s", "status"), [(9, Status.VALID), (60, Status.UNKNOWN)])
+def test_reads_that_were_too_few_prove_nothing(load_s, status):
+    parts = (*FRESH, *(read(second, 5) for second in range(3, 10)), final(5))
+    (verdict,) = judge(whole(*parts, load_s=load_s), LOAD.context).promises
+    assert verdict.status is status, verdict.witness
 
 
 @pytest.mark.parametrize(("within", "status"), [(3, Status.INVALID), (4, Status.VALID)])
@@ -96,4 +121,5 @@ def test_bounds_are_whole_nanoseconds_and_the_witness_agrees_with_the_verdict(co
 
 
 def test_without_the_workload_nothing_is_known():
-    assert cache.check(history(), Context(nodes=("pg1",))).status is Status.UNKNOWN
+    verdict = cache.check(history(), Context(nodes=("pg1",)))
+    assert (verdict.status, verdict.bound) == (Status.UNKNOWN, Bound(Comparison.AT_MOST, 2))

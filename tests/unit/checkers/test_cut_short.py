@@ -75,10 +75,12 @@ def test_a_return_that_was_too_late_stands_though_another_is_missing() -> None:
 
 
 def test_a_failover_that_was_too_late_stands_though_another_is_missing() -> None:
-    again = fault({"planned": 58, "injected": 58.1}, name="again", target="redis2")
-    parts = (REDIS, again, sentinels(0, 50, "redis1"), sentinels(50, 59, "redis2"))
-    assert judged("redis_failover", "within", 30, *parts).status is Status.INVALID
-    assert judged("redis_failover", "within", 50, *parts).status is Status.UNKNOWN
+    again = fault({"injected": 90}, name="again", target="redis2")
+    parts = (REDIS, again, sentinels(0, 50, "redis1"), sentinels(50, 91, "redis2"))
+    late = judged("redis_failover", "within", 30, *parts)
+    assert (late.status, late.measured) == (Status.INVALID, pytest.approx(40.11))
+    missing = judged("redis_failover", "within", 50, *parts)
+    assert (missing.status, missing.measured) == (Status.UNKNOWN, 10)
 
 
 def test_a_fault_that_could_not_be_healed_remains_however_the_record_ends() -> None:
