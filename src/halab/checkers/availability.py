@@ -38,8 +38,7 @@ MILLISECOND: Final = 1e6
 def check(history: History, context: Context) -> Verdict:
     """The longest gap of any route from the first fault on, or of the whole load where there was none."""
     window = load_window(history)
-    routes = {} if window is None else _routes(history, window)
-    if window is None or not routes:
+    if window is None or not (routes := _routes(history, window)):
         return PROMISE.unknown(context, "The load never started, so there was no service to miss.")
     phases = _phases(history, window)
     told = {route: _route(history, operations, window, phases) for route, operations in routes.items()}
