@@ -89,26 +89,25 @@ def _judge(history: History, context: Context, gaps: list[Gap], stop: int) -> Ve
     begun = [(started, life) for life in fault_lives(history) if (started := life.started) is not None]
     begun.sort(key=itemgetter(0))
     starts = [*(started for started, _ in begun), stop]
-    pairs: list[tuple[FaultLife | None, Gap]] = [
-        (life, gap)
+    found: list[tuple[FaultLife | None, list[Gap]]] = [
+        (life, own)
         for (_, life), (start, end) in zip(begun, pairwise(starts), strict=True)
-        for gap in gaps
-        if gap.end > start and gap.start < end
+        if (own := [gap for gap in gaps if gap.end > start and gap.start < end])
     ]
     if not begun:
-        pairs = [(None, gap) for gap in gaps]
-    if not pairs:
+        found = [(None, gaps)]
+    if not found:
         return PROMISE.unknown(context, "The faults came after the end of the load: no client was there to see them.")
     quiet = [gap.seconds for gap in gaps if not begun or gap.end <= starts[0]]
     details: dict[str, Any] = {"baseline_gap_s": round(max(quiet, default=0.0), 6)}
-    life, worst = max(pairs, key=_length)
-    never = [pair for pair in pairs if pair[1].before is None]
+    longest = [(life, max(own, key=_length)) for life, own in found]
+    life, worst = max(longest, key=lambda pair: _length(pair[1]))
+    never = [life for life, own in found if own[-1].before is None]
     if never and PROMISE.bound(context).holds(worst.seconds):
-        life, worst = never[0]
+        life, worst = never[0], gaps[-1]
     if begun:
         details["split"] = split(history, worst)
-        longest = {each.id: gap for each, gap in sorted(pairs, key=_length) if each is not None}
-        details["faults"] = {each.id: _described(history, longest[each.id]) for _, each in begun if each.id in longest}
+        details["faults"] = {life.id: _described(history, gap) for life, gap in longest if life is not None}
     if worst.before is None:
         witness = (
             f"{f'After {life.describe()} writes' if life else 'Writes'} never resumed before the load was stopped: "
@@ -193,8 +192,8 @@ def _answered(ack: Ack) -> int:
     return ack[1].t
 
 
-def _length(pair: tuple[FaultLife | None, Gap]) -> int:
-    return pair[1].end - pair[1].start
+def _length(gap: Gap) -> int:
+    return gap.end - gap.start
 
 
 def _told(history: History, gap: Gap) -> str:
