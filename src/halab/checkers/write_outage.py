@@ -107,7 +107,7 @@ def _judge(history: History, context: Context, gaps: list[Gap], stop: int) -> Ve
         life, worst = never[0], gaps[-1]
     if begun:
         details["split"] = split(history, worst)
-        details["faults"] = {life.id: _described(history, gap) for life, gap in longest if life is not None}
+        details["faults"] = {life.id: _described(history, own) for life, own in found if life is not None}
     if worst.before is None:
         witness = (
             f"{f'After {life.describe()} writes' if life else 'Writes'} never resumed before the load was stopped: "
@@ -206,12 +206,14 @@ def _end(history: History, t: int, ack: Ack | None) -> str:
     return f"{words(history, t)} ({ack[1].server or 'unknown server'}, timeline {ack[1].timeline or 'unknown'})"
 
 
-def _described(history: History, gap: Gap) -> dict[str, Any]:
+def _described(history: History, own: list[Gap]) -> dict[str, Any]:
+    """The longest gap of a fault, and whether writes had resumed after the last."""
+    gap = max(own, key=_length)
     return {
         "outage_s": round(gap.seconds, 6),
         "from_s": round(history.seconds(gap.start), 6),
         "until_s": round(history.seconds(gap.end), 6),
-        "resumed": gap.before is not None,
+        "resumed": own[-1].before is not None,
         **split(history, gap),
     }
 
