@@ -1,18 +1,21 @@
 """How long clients had no acknowledged write because of a fault.
 
 A gap is the time from one acknowledged write (of any client) to the next. The gaps of a fault are those that end after
-its injection began and begin before the next fault's, or before the end of the load; the longest counts. The gaps
-before the first fault are the baseline. It is split at what was seen of the next primary: `detected` from the last
-acknowledgement to the first sign that the old one has lost the leader lock (an etcd member without it or with another
-holder, or a member that is promoted), `promoted` from there to the first look at PostgreSQL that finds the next one
-writable on a newer timeline, `routed` from there to the first acknowledgement.
+its injection began and begin before the next fault's, or before the end of the load; the longest counts, and one that
+never ended is broken whatever its length. The gaps before the first fault are the baseline.
+A gap is split at what was seen of the next primary: `detected` from the last acknowledgement to the first sign that the
+old one has lost the leader lock (an etcd member without it or with another holder, or a member that is promoted),
+`promoted` from there to the first look at PostgreSQL that finds the next one writable on a newer timeline, `routed`
+from there to the first acknowledgement.
 Looks come a few times a second, so each part is as precise as that; a part not seen before the next one is zero.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Final
 
 from halab.checkers.context import Context, Promise
@@ -28,7 +31,7 @@ from halab.checkers.evidence import (
     words,
     writable,
 )
-from halab.history import History
+from halab.history import History, Operation
 from halab.verdict import Bound, Comparison, Verdict
 
 PROMISE: Final = Promise(
@@ -64,48 +67,56 @@ def check(history: History, context: Context) -> Verdict:
     window = load_window(history)
     if window is None:
         return PROMISE.unknown(context, "The load never started, so no outage could be seen.")
-    acks = [ack for ack in acknowledged(history) if ack[1].t >= window[0]]
+    start, stop = window
+    acks = [ack for ack in acknowledged(history) if ack[1].t >= start and ack[0].t <= stop]
     if not acks:
         return PROMISE.unknown(context, "No write was acknowledged in the whole run: there was no service to lose.")
-    tail = _tail(history, acks[-1], window[1])
-    if tail == "silent":
-        return PROMISE.unknown(
-            context,
-            f"The writers fell silent at {words(history, acks[-1][1].t)}, "
-            f"{(window[1] - acks[-1][1].t) / 1e9:.1f} s before the load was stopped.",
-        )
-    gaps = _gaps(acks, window, open_end=tail == "open")
-    lives = [life for life in fault_lives(history) if life.started is not None]
-    return _judge(history, context, gaps, lives, window)
+    tried = _tried(history, acks[-1][1].t, stop)
+    verdict = _judge(history, context, _gaps(acks, window, tried), stop)
+    if stop - tried <= SILENT_AFTER_NS or _too_long(context, verdict):
+        return verdict
+    silent = f"The writers fell silent at {words(history, tried)}, {(stop - tried) / 1e9:.1f} s"
+    return PROMISE.unknown(context, f"{silent} before the load was stopped.")
 
 
-def _judge(
-    history: History, context: Context, gaps: list[Gap], lives: list[FaultLife], window: tuple[int, int]
-) -> Verdict:
-    lives = sorted(lives, key=_started)
-    starts = [*map(_started, lives), window[1]]
-    found = [
-        (life, max(own, key=_length))
-        for life, (start, end) in zip(lives, pairwise(starts), strict=True)
+def _too_long(context: Context, verdict: Verdict) -> bool:
+    """Whether what was seen breaks the promise, whatever was not."""
+    bound = PROMISE.bound(context)
+    return not bound.is_least and verdict.measured is not None and not bound.holds(verdict.measured)
+
+
+def _judge(history: History, context: Context, gaps: list[Gap], stop: int) -> Verdict:
+    begun = [(started, life) for life in fault_lives(history) if (started := life.started) is not None]
+    begun.sort(key=itemgetter(0))
+    starts = [*(started for started, _ in begun), stop]
+    found: list[tuple[FaultLife | None, list[Gap]]] = [
+        (life, own)
+        for (_, life), (start, end) in zip(begun, pairwise(starts), strict=True)
         if (own := [gap for gap in gaps if gap.end > start and gap.start < end])
     ]
-    if lives and not found:
-        return PROMISE.unknown(context, "The faults came after the end of the load: no client was there to see them.")
-    quiet = [gap for gap in gaps if not lives or gap.end <= _started(lives[0])]
-    details: dict[str, Any] = {"baseline_gap_s": round(max((gap.seconds for gap in quiet), default=0.0), 6)}
+    if not begun:
+        found = [(None, gaps)]
     if not found:
-        longest = max(gaps, key=_length)
-        witness = f"No fault; the longest time without an acknowledged write was {_told(history, longest)}."
-        return PROMISE.judge(context, longest.seconds, witness, details)
-    life, worst = max(found, key=lambda pair: _length(pair[1]))
-    details["split"] = split(history, worst)
-    details["faults"] = {life.id: _described(history, gap) for life, gap in found}
+        return PROMISE.unknown(context, "The faults came after the end of the load: no client was there to see them.")
+    quiet = [gap.seconds for gap in gaps if not begun or gap.end <= starts[0]]
+    details: dict[str, Any] = {"baseline_gap_s": round(max(quiet, default=0.0), 6)}
+    longest = [(life, max(own, key=_length)) for life, own in found]
+    life, worst = max(longest, key=lambda pair: _length(pair[1]))
+    never = [life for life, own in found if own[-1].before is None]
+    if never and PROMISE.bound(context).holds(worst.seconds):
+        life, worst = never[0], gaps[-1]
+    if begun:
+        details["split"] = split(history, worst)
+        details["faults"] = {life.id: _described(history, own) for life, own in found if life is not None}
     if worst.before is None:
         witness = (
-            f"After {life.describe()} writes never resumed before the load was stopped: none was acknowledged for at "
-            f"least {_told(history, worst)}, while clients kept trying."
+            f"{f'After {life.describe()} writes' if life else 'Writes'} never resumed before the load was stopped: "
+            f"none was acknowledged for at least {_told(history, worst)}, while clients kept trying."
         )
         return PROMISE.still_open(context, worst.seconds, witness, details)
+    if life is None:
+        witness = f"No fault; the longest time without an acknowledged write was {_told(history, worst)}."
+        return PROMISE.judge(context, worst.seconds, witness, details)
     witness = (
         f"{life.describe()}: no write was acknowledged for {_told(history, worst)}{_split_words(details['split'])}."
     )
@@ -118,34 +129,27 @@ def split(history: History, gap: Gap) -> dict[str, float | None]:
     if gap.after is None or gap.before is None:
         return nothing
     old, new = gap.after[1], gap.before[1]
-    if new.server is None or new.server == old.server:
+    if old.server is None or new.server is None or new.server == old.server:
         return nothing
+    looks = [seen for seen in history.observations if seen.ok and seen.t_end >= gap.start]
     held = [
         seen.t_end
-        for seen in history.observations
+        for seen in looks
         if seen.node == new.server
-        and gap.start <= seen.t_end <= gap.end
-        and seen.ok
         and seen.source in POSTGRESQL_SOURCES
         and (seen.role in PRIMARY_ROLES or seen.state == "promoting")
     ]
     held += [
         seen.t_end
-        for seen in history.observations
-        if seen.source == "etcd"
-        and gap.start <= seen.t_end <= gap.end
-        and seen.ok
-        and seen.extra is not None
-        and seen.extra.get("lock", old.server) != old.server
+        for seen in looks
+        if seen.source == "etcd" and seen.extra is not None and seen.extra.get("lock", old.server) != old.server
     ]
     served = [
         seen.t_end
-        for seen in writable(history.observations)
-        if seen.node == new.server
-        and gap.start <= seen.t_end <= gap.end
-        and (old.timeline is None or seen.timeline is None or seen.timeline > old.timeline)
+        for seen in writable(looks)
+        if seen.node == new.server and (old.timeline is None or seen.timeline is None or seen.timeline > old.timeline)
     ]
-    promoted = min(served, default=gap.end)
+    promoted = min([gap.end, *served])
     detected = min([promoted, *held])
     return {
         "detected": round((detected - gap.start) / 1e9, 6),
@@ -154,38 +158,38 @@ def split(history: History, gap: Gap) -> dict[str, float | None]:
     }
 
 
-def _gaps(acks: list[Ack], window: tuple[int, int], *, open_end: bool) -> list[Gap]:
+def _gaps(acks: list[Ack], window: tuple[int, int], tried: int) -> list[Gap]:
+    """Those that begin within the load; the last is open where writers tried in vain for long enough."""
+    late = bisect_left(acks, window[1], key=_answered)
     gaps = [Gap(window[0], acks[0][1].t, None, acks[0])]
-    gaps += [Gap(one[1].t, two[1].t, one, two) for one, two in pairwise(acks)]
-    if open_end:
-        gaps.append(Gap(acks[-1][1].t, window[1], acks[-1], None))
+    gaps += [Gap(one[1].t, two[1].t, one, two) for one, two in pairwise(acks[: late + 1])]
+    last = acks[-1]
+    if tried - last[1].t > OPEN_AFTER_NS:
+        gaps.append(Gap(last[1].t, tried, last, None))
     return gaps
 
 
-def _tail(history: History, last: Ack, stop: int) -> str:
-    """What followed the last acknowledgement: `open` an outage, `silent` writers, else `done`.
+def _tried(history: History, last: int, stop: int) -> int:
+    """Until when most of the writers are known to have tried in vain after `last`; itself where they did not.
 
-    An outage has at least half of the writers trying in vain; one straggler at the end of the load is none.
+    A few stragglers at the end of the load are no outage, and of those who are not heard of nothing is known.
     """
-    end = last[1].t
-    if stop - end <= OPEN_AFTER_NS:
-        return "done"
-    clients: set[str] = set()
-    trying: set[str] = set()
+    attempts: dict[str, int] = {}
     for operation in history.operations:
-        if operation.invoke.f not in WRITES:
-            continue
-        clients.add(operation.invoke.client)
-        complete = operation.complete
-        if operation.invoke.t <= stop and (complete is None or complete.t > end) and operation.outcome != "ok":
-            trying.add(operation.invoke.client)
-    if 2 * len(trying) >= len(clients):
-        return "open"
-    return "silent" if stop - end > SILENT_AFTER_NS else "done"
+        invoke = operation.invoke
+        if invoke.f in WRITES and invoke.t <= stop:
+            attempts[invoke.client] = max(attempted(operation, stop), attempts.get(invoke.client, last))
+    ranked = sorted(attempts.values(), reverse=True)
+    return ranked[len(ranked) // 2]
 
 
-def _started(life: FaultLife) -> int:
-    return life.started or 0
+def attempted(operation: Operation, stop: int) -> int:
+    """When the client is last known to have waited for the answer to this, no later than `stop`."""
+    return min(stop, operation.invoke.t if operation.complete is None else operation.complete.t)
+
+
+def _answered(ack: Ack) -> int:
+    return ack[1].t
 
 
 def _length(gap: Gap) -> int:
@@ -202,12 +206,14 @@ def _end(history: History, t: int, ack: Ack | None) -> str:
     return f"{words(history, t)} ({ack[1].server or 'unknown server'}, timeline {ack[1].timeline or 'unknown'})"
 
 
-def _described(history: History, gap: Gap) -> dict[str, Any]:
+def _described(history: History, own: list[Gap]) -> dict[str, Any]:
+    """The longest gap of a fault, and whether writes had resumed after the last."""
+    gap = max(own, key=_length)
     return {
         "outage_s": round(gap.seconds, 6),
         "from_s": round(history.seconds(gap.start), 6),
         "until_s": round(history.seconds(gap.end), 6),
-        "resumed": gap.before is not None,
+        "resumed": own[-1].before is not None,
         **split(history, gap),
     }
 
