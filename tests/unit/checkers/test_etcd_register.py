@@ -140,6 +140,37 @@ def test_a_witness_of_a_stale_version_names_what_was_met_and_the_write_that_it_m
     assert operations == [4, 2]
 
 
+@pytest.mark.parametrize(
+    ("name", "later", "earlier", "part"),
+    [
+        ("read-your-writes", "was answered at revision 12", "made revision 13", get(4, 6, 12, 12)),
+        ("monotonic-writes", "made revision 13", "made revision 13", put(4, 8, 13)),
+    ],
+)
+def test_a_witness_of_revisions_that_go_back_names_both(name, later, earlier, part):
+    verdict = etcd_register.check(history(*PUTS, part), LOAD.context)
+    words, operations = witnessed(verdict, name)
+    assert words.startswith("operation 4 (")
+    assert f") {later} after operation 3 (" in words
+    assert words.endswith(f") {earlier}.")
+    assert operations == [3, 4]
+
+
+def test_how_often_revisions_went_back_is_told():
+    back = [get(op, None, 10, key="c") for op in range(4, 16)]
+    verdict = etcd_register.check(history(*PUTS, *back), LOAD.context)
+    assert verdict.details["anomalies"] == {"read-your-writes": 12}
+    assert verdict.measured == 12
+    assert ") made revision 13. In all: 12 read-your-writes." in verdict.witness
+
+
+def test_operations_that_were_all_under_way_at_once_have_no_order_to_keep():
+    parts = [put(1, 5, 11, end=9), put(2, 6, 12, end=9), get(3, 6, 12, 12, end=9)]
+    verdict = etcd_register.check(history(*parts), LOAD.context)
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.witness.endswith("so that revisions have no order to keep.")
+
+
 LOST = (put(4, 8, outcome="info"), put(5, 9, outcome="info"))
 
 
