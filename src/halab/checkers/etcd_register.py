@@ -61,22 +61,28 @@ class _Sighting:
 
 @dataclass(slots=True)
 class _Written:
-    """Which key and value each revision is, and the other way round; acknowledged writes by revision, and by key."""
+    """Which key and value each revision is, and the other way round; who tells so; and the revisions of each key.
+
+    Acknowledged writes tell, and whoever met what a write of unknown outcome made.
+    """
 
     by_revision: dict[int, tuple[str, int]] = field(default_factory=dict)
     revisions: dict[tuple[str, int], int] = field(default_factory=dict)
     operations: dict[int, Operation] = field(default_factory=dict)
     of_key: dict[str, list[int]] = field(default_factory=dict)
 
+    def learn(self, made: int, key: str, value: int, operation: Operation) -> None:
+        """Nothing where somebody else has told of this revision before."""
+        if made not in self.operations:
+            self.operations[made], self.by_revision[made] = operation, (key, value)
+            self.revisions.setdefault((key, value), made)
+            self.of_key.setdefault(key, []).append(made)
+
     def newest(self, key: str, at: int) -> int:
-        """The last acknowledged write of a key up to a revision; 0 where there is none."""
+        """The last known write of a key up to a revision; 0 where there is none."""
         made = self.of_key.get(key, [])
         found = bisect_right(made, at)
         return made[found - 1] if found else 0
-
-    def maker(self, made: int) -> tuple[Operation, ...]:
-        """The acknowledged write of a revision; nothing where there is none."""
-        return (self.operations[made],) if made in self.operations else ()
 
 
 def _versions(acknowledged: Sequence[Operation], tell: Tell) -> Finding:
@@ -85,9 +91,12 @@ def _versions(acknowledged: Sequence[Operation], tell: Tell) -> Finding:
     for operation in acknowledged:
         if _wrote(operation):
             _add(operation, written, evidence, tell)
+    sightings = [sighting for operation in acknowledged for sighting in _sightings(operation, [*written.of_key])]
+    for sighting in sightings:
+        if sighting.value is not None:
+            written.learn(sighting.mod_revision, sighting.key, sighting.value, sighting.operation)
     for made in written.of_key.values():
         made.sort()
-    sightings = [sighting for operation in acknowledged for sighting in _sightings(operation, written.of_key)]
     for sighting in sightings:
         _judge(sighting, written, evidence, tell)
     return evidence.conclude(
@@ -104,10 +113,7 @@ def _add(operation: Operation, written: _Written, evidence: Evidence, tell: Tell
         words = f"{tell(operation.invoke.op)} made revision {made}, and so did {tell(other.invoke.op)}."
         add(evidence, "revision-twice", words, operation, other)
     asked: Any = operation.invoke.value
-    written.operations[made] = operation
-    this = (key, int(asked[1] if operation.invoke.f == "cas" else asked))
-    written.by_revision[made], written.revisions[this] = this, made
-    written.of_key.setdefault(key, []).append(made)
+    written.learn(made, key, int(asked[1] if operation.invoke.f == "cas" else asked), operation)
 
 
 def _judge(sighting: _Sighting, written: _Written, evidence: Evidence, tell: Tell) -> None:
@@ -118,22 +124,22 @@ def _judge(sighting: _Sighting, written: _Written, evidence: Evidence, tell: Tel
 
     def wrong(why: str, known_at: int) -> None:
         what = f"{sighting.value} as revision {made} of key {sighting.key}; {why}"
-        met("wrong-version", what, *written.maker(known_at))
+        met("wrong-version", what, written.operations[known_at])
 
     newest = written.newest(sighting.key, sighting.at)
     if newest > made:
-        maker = written.operations[newest]
+        witness = written.operations[newest]
         what = f"revision {made} of key {sighting.key}" if made else f"no key {sighting.key}"
-        after = f"after revision {newest} of {tell(maker.invoke.op)}"
-        met("stale-version", f"{what} at revision {sighting.at}, {after}", maker)
+        after = f"after revision {newest}, of which {tell(witness.invoke.op)} tells"
+        met("stale-version", f"{what} at revision {sighting.at}, {after}", witness)
     if made > sighting.at:
         met("revision-ahead", f"revision {made} when the store was at {sighting.at}")
     if sighting.value is not None:
         this = (sighting.key, sighting.value)
-        known = written.by_revision.setdefault(made, this)
+        known = written.by_revision[made]
         if known != this:
             wrong(f"that is {known[1]} of key {known[0]}", made)
-        elif (first := written.revisions.setdefault(this, made)) != made:
+        elif (first := written.revisions[this]) != made:
             wrong(f"it was written as revision {first}", first)
     asked: Any = operation.invoke.value
     if operation.invoke.f == "cas" and asked[0] == sighting.value:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from halab.checkers.findings import common
 from halab.consistency import monotonic
-from halab.consistency.finding import Finding, Tell
+from halab.consistency.finding import Anomaly, Finding, Tell
 from halab.consistency.operation import Evidence, VersionRead, VersionWrite
 from halab.history import Operation
 from halab.verdict import Status
@@ -21,9 +22,10 @@ _WORST: Final = (Status.INVALID, Status.UNKNOWN, Status.VALID)
 
 
 def extra(operation: Operation) -> Mapping[str, Any]:
-    """What etcd said of itself; empty for what was not acknowledged."""
-    complete = operation.complete
-    return complete.extra or {} if complete is not None else {}
+    """What etcd said of itself when it acknowledged an operation."""
+    complete: Any = operation.complete
+    said: Mapping[str, Any] = complete.extra
+    return said
 
 
 def told(operation: Operation) -> Any:
@@ -41,7 +43,10 @@ def add(evidence: Evidence, name: str, words: str, *operations: Operation) -> No
 
 
 def ordered(operations: Sequence[Operation], wrote: Callable[[Operation], bool], tell: Tell) -> Finding:
-    """Whether acknowledged operations, whoever's they are, have revisions in the order of real time."""
+    """Whether acknowledged operations, whoever's they are, have revisions in the order of real time.
+
+    That is what a session may rely on, for one of everybody, and the store as its only key.
+    """
     reads, writes = [], []
     for operation in operations:
         version = {**common(operation), "session": 0, "key": 0, "version": revision(operation)}
@@ -49,13 +54,31 @@ def ordered(operations: Sequence[Operation], wrote: Callable[[Operation], bool],
             writes.append(VersionWrite(**version))
         else:
             reads.append(VersionRead(**version))
-    finding = monotonic.check(reads, writes, tell=tell)
-    compared = sum(finding.details["compared"].values())
-    if finding.status is not Status.INVALID and compared:
-        # The four guarantees, for one session of everybody, are one order: whichever pairs there are prove it.
+    finding = monotonic.check(reads, writes)
+    if finding.anomalies:
+        answers = {
+            each.invoke.op: f"{'made' if wrote(each) else 'was answered at'} revision {revision(each)}"
+            for each in operations
+        }
+        return _reworded(finding, answers, tell)
+    if compared := sum(finding.details["compared"].values()):
+        # The four guarantees are one order: whichever pairs there are prove it.
         words = f"{compared} pairs of operations have revisions in the order of time."
-        return Finding(status=Status.VALID, words=words, judged=finding.judged, details=finding.details)
-    return finding
+        return replace(finding, status=Status.VALID, words=words)
+    words = "No operation began after another was acknowledged, so that revisions have no order to keep."
+    return replace(finding, status=Status.UNKNOWN, words=words)
+
+
+def _reworded(finding: Finding, answers: Mapping[int, str], tell: Tell) -> Finding:
+    """The same in words of etcd's: no sessions, and revisions instead of versions."""
+
+    def words(anomaly: Anomaly) -> str:
+        earlier, later = anomaly.operations
+        return f"{tell(later)} {answers[later]} after {tell(earlier)} {answers[earlier]}."
+
+    anomalies = tuple(replace(anomaly, words=words(anomaly)) for anomaly in finding.anomalies)
+    counted = finding.words.removeprefix(finding.anomalies[0].words)
+    return replace(finding, anomalies=anomalies, words=anomalies[0].words + counted)
 
 
 def together(findings: Mapping[str, Finding]) -> Finding:

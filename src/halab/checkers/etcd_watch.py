@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from halab.checkers.context import Context
 from halab.checkers.etcd_revisions import add, extra, ordered, revision, together, told
-from halab.checkers.findings import common, judged, promise_of, teller
+from halab.checkers.findings import judged, promise_of, teller
 from halab.consistency.finding import Finding, Tell
 from halab.consistency.operation import Evidence
 from halab.history import History, Operation
@@ -241,7 +241,12 @@ def _delays(views: Sequence[_View], truth: _Truth) -> Iterator[float]:
         for made, _, _, seen, _ in view.events:
             writer = truth.at.get(made)
             if writer is not None and writer.outcome == "ok":
-                yield max(0.0, (common(seen)["complete"] - common(writer)["complete"]) / 1e9)
+                yield max(0.0, (_ended(seen) - _ended(writer)) / 1e9)
+
+
+def _ended(answered: Operation) -> int:
+    complete: Any = answered.complete
+    return int(complete.t)
 
 
 def _written(operation: Operation) -> Mapping[str, int]:

@@ -82,6 +82,18 @@ LAST = final(9, 13, a=[6, 12], b=[7, 13])
                 final(10, 15, a=[8, 14], b=[7, 13]),
             ),
         ),
+        (
+            Status.INVALID,
+            "stale-version",
+            (
+                *PUTS,
+                put(4, 8, outcome="info"),
+                get(5, 6, 15, 12, begin=5, end=8),
+                get(6, 8, 14, 14, begin=5, end=8),
+                put(7, 9, 15, key="b", begin=5, end=8),
+                final(10, 15, a=[8, 14], b=[9, 15]),
+            ),
+        ),
         (Status.INVALID, "stale-version", (*PUTS, final(9, 13, a=[6, 12]))),
         (
             Status.INVALID,
@@ -129,15 +141,46 @@ def test_verdict_and_anomaly(status, words, parts):
 @pytest.mark.parametrize(
     ("what", "part"),
     [
-        ("no key a at revision 13, after revision 12 of operation 2", get(4, None, 13)),
-        ("no key a at revision 13, after revision 12 of operation 2", final(4, 13, b=[7, 13])),
-        ("revision 11 of key a at revision 13, after revision 12 of operation 2", get(4, 5, 13, 11)),
+        ("no key a at revision 13, after revision 12, of which operation 2 (", get(4, None, 13)),
+        ("no key a at revision 13, after revision 12, of which operation 2 (", final(4, 13, b=[7, 13])),
+        ("revision 11 of key a at revision 13, after revision 12, of which operation 2 (", get(4, 5, 13, 11)),
     ],
 )
 def test_a_witness_of_a_stale_version_names_what_was_met_and_the_write_that_it_missed(what, part):
     words, operations = witnessed(etcd_register.check(history(*PUTS, part), LOAD.context), "stale-version")
     assert f"met {what}" in words
     assert operations == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "later", "earlier", "part"),
+    [
+        ("read-your-writes", "was answered at revision 12", "made revision 13", get(4, 6, 12, 12)),
+        ("monotonic-writes", "made revision 13", "made revision 13", put(4, 8, 13)),
+    ],
+)
+def test_a_witness_of_revisions_that_go_back_names_both(name, later, earlier, part):
+    verdict = etcd_register.check(history(*PUTS, part), LOAD.context)
+    words, operations = witnessed(verdict, name)
+    assert words.startswith("operation 4 (")
+    assert f") {later} after operation 3 (" in words
+    assert words.endswith(f") {earlier}.")
+    assert operations == [3, 4]
+
+
+def test_how_often_revisions_went_back_is_told():
+    back = [get(op, None, 10, key="c") for op in range(4, 16)]
+    verdict = etcd_register.check(history(*PUTS, *back), LOAD.context)
+    assert verdict.details["anomalies"] == {"read-your-writes": 12}
+    assert verdict.measured == 12
+    assert ") made revision 13. In all: 12 read-your-writes." in verdict.witness
+
+
+def test_operations_that_were_all_under_way_at_once_have_no_order_to_keep():
+    parts = [put(1, 5, 11, end=9), put(2, 6, 12, end=9), get(3, 6, 12, 12, end=9)]
+    verdict = etcd_register.check(history(*parts), LOAD.context)
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.witness.endswith("so that revisions have no order to keep.")
 
 
 LOST = (put(4, 8, outcome="info"), put(5, 9, outcome="info"))
@@ -148,8 +191,8 @@ LOST = (put(4, 8, outcome="info"), put(5, 9, outcome="info"))
     [
         ("6 as revision 11 of key a; that is 5 of key a", [7, 1], (get(7, 6, 13, 11),)),
         ("6 as revision 14 of key a; it was written as revision 12", [7, 2], (get(7, 6, 14, 14),)),
-        ("9 as revision 14 of key a; that is 8 of key a", [7], (get(6, 8, 14, 14), get(7, 9, 14, 14))),
-        ("8 as revision 15 of key a; it was written as revision 14", [7], (get(6, 8, 14, 14), get(7, 8, 15, 15))),
+        ("9 as revision 14 of key a; that is 8 of key a", [7, 6], (get(6, 8, 14, 14), get(7, 9, 14, 14))),
+        ("8 as revision 15 of key a; it was written as revision 14", [7, 6], (get(6, 8, 14, 14), get(7, 8, 15, 15))),
     ],
 )
 def test_a_write_has_one_revision_and_a_revision_one_write(why, operations, parts):
