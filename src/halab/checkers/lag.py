@@ -115,13 +115,10 @@ def _without_finals(history: History, context: Context, steady: Mapping[str, Beh
 
 
 def _judge(context: Context, steady: Mapping[str, Behind], end: dict[str, float], witness: str) -> Verdict:
-    details = _details(steady, end)
+    details, bound = _details(steady, end), PROMISE.bound(context)
     if steady:
-        node, behind = max(steady.items(), key=_worst)
-        witness += f"; in the steady state {node} was "
-        witness += f"at least {behind.least:.3f} s behind" if behind.open else f"at most {behind.most:.3f} s behind"
+        witness += f"; in the steady state {_steady_words(steady, bound)}"
     worst = max([*(behind.most for behind in steady.values()), *end.values()])
-    bound = PROMISE.bound(context)
     proven = max([*(behind.least for behind in steady.values()), *end.values()])
     if bound.holds(proven) and any(behind.open for behind in steady.values()):
         doubt = f"{witness}, and never where the primary was when it was first seen: it may be behind by any time."
@@ -130,6 +127,17 @@ def _judge(context: Context, steady: Mapping[str, Behind], end: dict[str, float]
         doubt = f"{witness}, but no lag of more than {proven:.3f} s is proven: looks at the primary are missing."
         return PROMISE.unknown(context, doubt, details, worst)
     return PROMISE.judge(context, worst, f"{witness}.", details)
+
+
+def _steady_words(steady: Mapping[str, Behind], bound: Bound) -> str:
+    """Which replica was behind the most, one that was too far behind in any case before all others."""
+    figures = []
+    node, behind = max(steady.items(), key=lambda each: (not bound.holds(each[1].least), each[1].open, each[1].most))
+    if behind.open or not bound.holds(behind.least):
+        figures.append(f"at least {behind.least:.3f} s")
+    if not behind.open:
+        figures.append(f"at most {behind.most:.3f} s")
+    return f"{node} was {' and '.join(figures)} behind"
 
 
 def steady_lag(history: History) -> dict[str, Behind]:
@@ -169,7 +177,3 @@ def _most(behind: Behind) -> float | None:
 
 def _seconds(item: tuple[str, float]) -> float:
     return item[1]
-
-
-def _worst(item: tuple[str, Behind]) -> tuple[bool, float]:
-    return item[1].open, item[1].most

@@ -58,6 +58,6 @@ def _difference(final: FinalRead, reference: FinalRead) -> str:
     parts += [
         f"{ids.repeated} rows more than once on {node}"
         for node, ids in ((reference.node, there), (final.node, here))
-        if here.repeated != there.repeated and ids.repeated
+        if ids.repeated
     ]
     return f"{text}; {'; '.join(parts) or 'the same ids with different content'}."

@@ -55,6 +55,7 @@ def test_a_replica_that_stands_still_is_ever_further_behind() -> None:
     verdict = check(history(primary, stuck, finals([])), CONTEXT)
     assert verdict.status is Status.INVALID
     assert verdict.measured == pytest.approx(17.5, abs=0.01)
+    assert "in the steady state pg2 was at least 16.496 s and at most 17.504 s behind." in verdict.witness
 
 
 def test_the_steady_lag_is_that_of_the_replica_furthest_behind() -> None:
@@ -62,6 +63,15 @@ def test_the_steady_lag_is_that_of_the_replica_furthest_behind() -> None:
     verdict = check(history(both, finals([])), CONTEXT)
     assert verdict.witness.endswith("in the steady state pg3 was at most 3.504 s behind.")
     assert verdict.details["steady_s"] == {"pg2": 1.504, "pg3": 3.504}
+
+
+def test_a_replica_that_was_too_far_behind_in_any_case_is_told_before_one_that_may_have_been_further() -> None:
+    proven = [look("pg2", second, role="replica", lsn="0/100") for second in range(1, 10)]
+    unproven = [look("pg3", 1.5, role="replica", lsn="0/100"), look("pg3", 29, role="replica", lsn="0/900")]
+    primary = [look("pg1", second, lsn=f"0/{second * 0x100:X}") for second in range(1, 10)]
+    verdict = check(history(primary, proven, unproven, finals([])), CONTEXT)
+    assert verdict.status is Status.INVALID
+    assert "in the steady state pg2 was at least 6.996 s and at most 8.004 s behind." in verdict.witness
 
 
 def test_figures_for_machines_are_exact_to_a_microsecond() -> None:
