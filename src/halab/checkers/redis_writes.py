@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from halab.checkers.context import EXAMPLES, Context, PlannedWorkload, Promise
+from halab.checkers.evidence import fault_lives
 from halab.checkers.findings import described, told
 from halab.checkers.ranges import Ids
 from halab.history import Complete, History, Operation
@@ -78,7 +79,7 @@ def check(history: History, context: Context) -> Verdict:
     found.lost.sort(key=lambda each: each.invoke.t)
     _counters([each for each in operations if each.invoke.f == "incr"], seen["incr"], found)
     unread = _replicas(final, operations, found)
-    return _judged(history, _bounded(context, planned, acknowledged), found, len(acknowledged), unread)
+    return _judged(history, _bounded(history, context, planned, acknowledged), found, len(acknowledged), unread)
 
 
 def _judged(history: History, context: Context, found: _Found, acknowledged: int, unread: list[str]) -> Verdict:
@@ -110,8 +111,12 @@ def _acknowledged(operations: Iterable[Operation]) -> list[int]:
     return sorted(done.t for each in operations if (done := each.complete) is not None and done.type == "ok")
 
 
-def _bounded(context: Context, planned: PlannedWorkload, times: Sequence[int]) -> Context:
-    """The context with the threshold that writes without WAIT, acknowledged at `times`, have by default."""
+def _bounded(history: History, context: Context, planned: PlannedWorkload, times: Sequence[int]) -> Context:
+    """The context with the threshold that writes without WAIT, acknowledged at `times`, have by default.
+
+    A fault that was to hit several machines is one; one that was never tried cost nothing. A run that ends too soon may
+    have tried one without a word.
+    """
     if planned.parameters["wait"] or PROMISE.name in context.bounds:
         return context
     window = round(float(planned.parameters["loss_window"]) * 1e9)
@@ -120,7 +125,9 @@ def _bounded(context: Context, planned: PlannedWorkload, times: Sequence[int]) -
         while times[start] < time - window:
             start += 1
         most = max(most, end - start + 1)
-    allowed = Bound(Comparison.AT_MOST, most * context.faults)
+    tried = sum(any(event.event != "failed" for event in life.events) for life in fault_lives(history))
+    faults = context.faults if context.early else min(tried, context.faults)
+    allowed = Bound(Comparison.AT_MOST, most * faults)
     return replace(context, bounds={**context.bounds, PROMISE.name: allowed})
 
 

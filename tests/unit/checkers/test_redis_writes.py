@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.unit.checkers.handmade import fault
 from tests.unit.checkers.handmade_workload import Workload, history, whole
 
 from halab.checkers import redis_writes
@@ -35,6 +36,10 @@ def final(*servers, op=90, outcome="ok", **seen):
 
 def replica(op, same, why="down", *, key="redis2", **options):
     return LOAD.operation(op, "replica", key=key, told={"same": same, "why": why}, **options)
+
+
+def faults(number):
+    return [fault({"injected": 5}, name=f"fault-{each}") for each in range(number)]
 
 
 ALL = (put(1), append(2), up(3), final(set=[(1, 1)], append=[(2, 2)], incr=[("0", 1)]))
@@ -114,7 +119,7 @@ def test_a_scenario_may_say_how_much_is_lost(load, most, status):
 
 
 @pytest.mark.parametrize(
-    ("faults", "kept", "status"),
+    ("number", "kept", "status"),
     [
         (0, 20, Status.VALID),
         (0, 19, Status.INVALID),
@@ -123,12 +128,12 @@ def test_a_scenario_may_say_how_much_is_lost(load, most, status):
         (2, 7, Status.VALID),
     ],
 )
-def test_without_waiting_a_fault_may_cost_what_its_window_held(faults, kept, status):
+def test_without_waiting_a_fault_may_cost_what_its_window_held(number, kept, status):
     """Twenty writes, one a second: seven of them are within six seconds."""
-    context = replace(LOAD.context, faults=faults)
-    writes = [put(number) for number in range(1, 21)]
-    verdict = redis_writes.check(history(*writes, final(set=[(1, kept)])), context)
-    assert (verdict.status, verdict.bound.threshold) == (status, 7 * faults), verdict.witness
+    context = replace(LOAD.context, faults=number)
+    writes = [put(op) for op in range(1, 21)]
+    verdict = redis_writes.check(history(*writes, *faults(number), final(set=[(1, kept)])), context)
+    assert (verdict.status, verdict.bound.threshold) == (status, 7 * number), verdict.witness
     assert verdict.details["lost_within_s"] == max(20 - kept - 1, 0)
 
 
@@ -141,12 +146,33 @@ def test_without_waiting_a_fault_may_cost_what_its_window_held(faults, kept, sta
     ],
 )
 def test_the_loss_window_is_one_of_acknowledgements(writes, most):
-    verdict = redis_writes.check(history(*writes, final(set=[(1, 20)])), replace(LOAD.context, faults=1))
+    verdict = redis_writes.check(history(*writes, *faults(1), final(set=[(1, 20)])), replace(LOAD.context, faults=1))
     assert verdict.bound == Bound(Comparison.AT_MOST, most)
 
 
+@pytest.mark.parametrize(
+    ("planned", "tried", "most"),
+    [
+        pytest.param(1, [], 0, id="never begun"),
+        pytest.param(1, [{"failed": 2}], 0, id="failed before it was tried"),
+        pytest.param(1, [{"planned": 2, "failed": 2.5}], 2, id="tried, and nobody knows what it did"),
+        pytest.param(1, [{"injected": 2}, {"injected": 2}], 2, id="on two machines at once"),
+        pytest.param(2, [{"injected": 2}, {"planned": 3}], 4, id="two"),
+    ],
+)
+def test_a_fault_that_was_not_tried_cost_nothing(planned, tried, most):
+    lives = [fault(steps, name=f"fault-{number}") for number, steps in enumerate(tried)]
+    context = replace(LOAD.context, faults=planned)
+    recorded = history(put(1), put(2), *lives, final(set=[(1, 1)]))
+    verdict = redis_writes.check(recorded, context)
+    assert (verdict.bound.threshold, verdict.status) == (most, Status.VALID if most else Status.INVALID)
+    early = redis_writes.check(recorded, replace(context, interrupted=True))
+    assert early.bound.threshold == 2 * planned, "it may have been tried without a word"
+
+
 def test_where_each_write_waited_a_fault_may_cost_none():
-    verdict = redis_writes.check(history(put(1), put(2), final(set=[(1, 1)])), replace(WAITING.context, faults=1))
+    kept = history(put(1), put(2), *faults(1), final(set=[(1, 1)]))
+    verdict = redis_writes.check(kept, replace(WAITING.context, faults=1))
     assert (verdict.status, verdict.bound) == (Status.INVALID, Bound(Comparison.AT_MOST, 0))
 
 
