@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from halab.checkers.context import Context
-from halab.checkers.findings import common, judged, promise_of, teller
-from halab.checkers.readback import never_read, unproven
+from halab.checkers.findings import common, judged, promise_of, teller, told
+from halab.checkers.readback import holds, never_read, pages, unproven
 from halab.consistency.columns import FAIL, OK
 from halab.consistency.finding import Tell
-from halab.consistency.operation import Evidence, Explanation, Operation, completed, invoked
+from halab.consistency.operation import Evidence, Explanation, Operation, completed
 from halab.history import History
 from halab.history import Operation as Recorded
 from halab.verdict import Verdict
@@ -44,13 +44,12 @@ def check(history: History, context: Context) -> Verdict:
         for operation in operations
         if operation.invoke.f == "insert"
     }
-    pages = [operation for operation in operations if operation.invoke.f == "final" and operation.outcome == "ok"]
     counts: dict[int, list[_Count]] = {}
-    for batch, count in (*_counted(operations), *_read_back(pages, inserts)):
+    for batch, count in (*_counted(operations), *_read_back(operations, inserts)):
         counts.setdefault(batch, []).append(count)
     evidence = Evidence()
     for batch, found in counts.items():
-        _judge(batch, inserts.get(batch), sorted(found, key=invoked), size, evidence, tell)
+        _judge(batch, inserts.get(batch), sorted(found, key=completed), size, evidence, tell)
     doubts = [] if any(insert.outcome == OK for insert in inserts.values()) else ["No batch was acknowledged."]
     finding = evidence.conclude(
         judged=len(operations),
@@ -64,7 +63,7 @@ def check(history: History, context: Context) -> Verdict:
 def _judge(
     batch: int, insert: Operation | None, counts: list[_Count], size: int, evidence: Evidence, tell: Tell
 ) -> None:
-    """`counts` by the time when they began."""
+    """`counts` by the time when they ended: the first that found the batch is the first to say that it was there."""
     seen: _Count | None = None
     for count in counts:
         name, why, other = _wrong(insert, count, seen, size)
@@ -73,7 +72,7 @@ def _judge(
             words = f"{tell(count.op)} found {count.rows} of the {size} rows of batch {batch}, {why}{who}."
             operations = (count.op,) if other is None else (other.op, count.op)
             evidence.add(name, partial(_explained, words, operations))
-        elif count.rows and (seen is None or completed(count) < completed(seen)):
+        elif count.rows and seen is None:
             seen = count
 
 
@@ -108,23 +107,14 @@ def _explained(words: str, operations: tuple[int, ...]) -> Explanation:
 
 def _counted(operations: tuple[Recorded, ...]) -> Iterator[tuple[int, _Count]]:
     for operation in operations:
-        if operation.invoke.f == "read" and operation.outcome == "ok" and operation.complete is not None:
-            yield int(str(operation.invoke.key)), _Count(**common(operation), rows=int(str(operation.complete.value)))
+        if operation.invoke.f == "read" and operation.outcome == "ok":
+            yield int(str(operation.invoke.key)), _Count(**common(operation), rows=int(str(told(operation))))
 
 
-def _read_back(pages: list[Recorded], inserts: dict[int, Operation]) -> Iterator[tuple[int, _Count]]:
-    """A page shows every batch from `from` to before `below`; those that it leaves out have no rows."""
-    for page in pages:
-        told, moment = _answer(page), common(page)
-        shown = {int(batch): int(rows) for batch, rows in told["rows"]}
-        absent = [
-            batch
-            for batch in inserts
-            if batch not in shown and batch >= told["from"] and (told["below"] is None or batch < told["below"])
-        ]
+def _read_back(operations: tuple[Recorded, ...], inserts: dict[int, Operation]) -> Iterator[tuple[int, _Count]]:
+    """A batch of a page that the page leaves out has no rows."""
+    for operation, page in pages(operations):
+        shown = {int(batch): int(rows) for batch, rows in page["rows"]}
+        absent = [batch for batch in inserts if batch not in shown and holds(page, batch)]
         for batch, rows in (*shown.items(), *dict.fromkeys(absent, 0).items()):
-            yield batch, _Count(**moment, rows=rows)
-
-
-def _answer(page: Recorded) -> Any:
-    return page.complete.value if page.complete is not None else {}
+            yield batch, _Count(**common(operation), rows=rows)

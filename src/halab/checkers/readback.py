@@ -10,18 +10,30 @@ from halab.history import Json, Operation
 FINAL: Final = "final"
 
 
+def pages(operations: Sequence[Operation]) -> Iterator[tuple[Operation, Any]]:
+    """Each page that was read, with the answer: rows of keys, and the keys from which and before which it has all."""
+    for operation in operations:
+        if operation.invoke.f == FINAL and (done := operation.complete) is not None and done.type == "ok":
+            yield operation, done.value
+
+
+def holds(page: Any, key: int) -> bool:
+    """Whether what a page does not show of this key is not there."""
+    return bool(page["from"] <= key and (page["below"] is None or key < page["below"]))
+
+
 def read_back(operations: Sequence[Operation], keys: Iterable[int]) -> Iterator[tuple[Operation, dict[int, Json]]]:
     """Each page that was read, with what each of `keys` that belongs to it held: None for nothing."""
     wanted = sorted(keys)
-    for operation, page in _pages(operations):
+    for operation, page in pages(operations):
         rows = {int(key): value for key, value in page["rows"]}
-        yield operation, {key: rows.get(key) for key in wanted if _holds(page, key)}
+        yield operation, {key: rows.get(key) for key in wanted if holds(page, key)}
 
 
 def never_read(operations: Sequence[Operation], keys: Iterable[int]) -> list[int]:
     """Those of `keys` that no page covers."""
-    pages = [page for _, page in _pages(operations)]
-    return sorted(key for key in keys if not any(_holds(page, key) for page in pages))
+    covered = [page for _, page in pages(operations)]
+    return sorted(key for key in keys if not any(holds(page, key) for page in covered))
 
 
 def unproven(missing: Sequence[int], noun: str) -> str:
@@ -32,13 +44,3 @@ def unproven(missing: Sequence[int], noun: str) -> str:
         f"{len(missing)} {noun} could not be read after the load (the first is {missing[0]}), so that a lost write "
         "would not show."
     )
-
-
-def _pages(operations: Sequence[Operation]) -> Iterator[tuple[Operation, Any]]:
-    for operation in operations:
-        if operation.invoke.f == FINAL and operation.complete is not None and operation.complete.type == "ok":
-            yield operation, operation.complete.value
-
-
-def _holds(page: Any, key: int) -> bool:
-    return bool(page["from"] <= key and (page["below"] is None or key < page["below"]))

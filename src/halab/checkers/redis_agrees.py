@@ -1,6 +1,8 @@
 """How long after the last fault was healed all Sentinels named one and the same master, for good.
 
-A fault that nobody heals counts from its injection. Without any fault it is how long they were last apart.
+A fault that nobody heals counts from its injection; but one that was still acting when the record ended too soon may
+have been about to be healed, and what takes long meanwhile breaks nothing. Without any fault it is how long they were
+last apart.
 
 Two servers that call themselves master at once are legal while a fault acts and shortly after; what Sentinel promises
 is that it converges.
@@ -13,9 +15,9 @@ from typing import Any, Final
 
 from halab.checkers import sentinels
 from halab.checkers.context import Context, Promise
-from halab.checkers.evidence import fault_lives, words
+from halab.checkers.evidence import FaultLife, fault_lives, words
 from halab.history import History
-from halab.verdict import Bound, Comparison, Verdict
+from halab.verdict import Bound, Comparison, Status, Verdict
 
 PROMISE: Final = Promise(
     name="redis_agrees",
@@ -27,6 +29,15 @@ PROMISE: Final = Promise(
 
 
 def check(history: History, context: Context) -> Verdict:
+    """How long it took, unless the record ends before that time began."""
+    verdict = _judged(history, context)
+    acting = next(filter(_acting, fault_lives(history)), None)
+    if verdict.status is Status.INVALID and context.early and acting is not None:
+        return verdict.downgraded(f"{context.early}, before {acting.describe()} was healed")
+    return verdict
+
+
+def _judged(history: History, context: Context) -> Verdict:
     """From the last heal, or what stands for it, to the beginning of the agreement that lasts to the end."""
     found = sentinels.looks(history)
     nodes = {seen.node for seen in found}
@@ -54,6 +65,11 @@ def check(history: History, context: Context) -> Verdict:
     seconds = max(t - since, 0) / 1e9
     witness = f"All {len(nodes)} Sentinels named {master} from {words(history, t)} to the end."
     return PROMISE.judge(context, seconds, witness, details)
+
+
+def _acting(life: FaultLife) -> bool:
+    """Whether a fault began, and nothing is known of its end."""
+    return life.started is not None and not any(event.event in ("healed", "gone") for event in life.events)
 
 
 def _over(history: History) -> Iterator[int]:

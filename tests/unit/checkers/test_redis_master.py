@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.unit.checkers.simulate import at
 
 from halab.checkers import redis_agrees, redis_failover
 from halab.history import Observation
+from halab.history.records import FaultStep
 from halab.verdict import Status
 
 HIT = fault(POWER, target="redis1")
@@ -150,6 +152,37 @@ def test_sentinels_that_do_not_agree_in_the_end() -> None:
     verdict = redis_agrees.check(history(*gone, silent(40, 60, "redis1"), HIT), CONTEXT)
     assert verdict.status is Status.INVALID
     assert "redis1: no answer" in verdict.witness
+
+
+NEVER = 62
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "steps", "until", "status"),
+    [
+        pytest.param(True, {"injected": 10}, NEVER, Status.UNKNOWN, id="still acting"),
+        pytest.param(True, {"injected": 10}, 60, Status.UNKNOWN, id="agreed, perhaps before the heal"),
+        pytest.param(True, {"injected": 10}, 12, Status.VALID, id="agreed in time"),
+        pytest.param(False, {"injected": 10}, NEVER, Status.INVALID, id="never healed"),
+        pytest.param(True, {"injected": 10, "healed": 30}, NEVER, Status.INVALID, id="healed long ago"),
+        pytest.param(True, {"injected": 10, "gone": 11}, NEVER, Status.INVALID, id="over at once"),
+        pytest.param(True, {"planned": 10}, NEVER, Status.INVALID, id="never carried out"),
+    ],
+)
+def test_time_to_agree_does_not_run_while_a_fault_acts(
+    interrupted: bool, steps: dict[FaultStep, float], until: int, status: Status
+) -> None:
+    """Twenty seconds are allowed."""
+    apart = (
+        sentinels(10, until, "redis1", nodes=("redis1",)),
+        sentinels(10, until, "redis2", nodes=("redis2", "redis3")),
+    )
+    seen = history(sentinels(0, 10, "redis1"), apart, sentinels(until, NEVER, "redis2"), fault(steps))
+    context = replace(bounded("redis_agrees", "<", 20), interrupted=interrupted)
+    verdict = redis_agrees.check(seen, context)
+    assert verdict.status is status, verdict.witness
+    words = "the run was interrupted, before power on pg1 (drill-1) was healed"
+    assert (words in verdict.witness) == (status is Status.UNKNOWN)
 
 
 def test_one_slow_answer_is_no_disagreement() -> None:
