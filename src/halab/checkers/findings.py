@@ -23,15 +23,18 @@ def promise_of(workload: str, title: str) -> Promise:
 
 def common(operation: Operation) -> dict[str, Any]:
     """What every checker's operation has: op, process, invoke, complete and outcome."""
-    complete = operation.complete
-    unknown = complete is None or complete.type == "info"
     return {
         "op": operation.invoke.op,
         "process": operation.invoke.process,
         "invoke": operation.invoke.t,
-        "complete": NEVER if complete is None or unknown else complete.t,
+        "complete": NEVER if operation.complete is None else operation.complete.t,
         "outcome": OUTCOMES[operation.outcome],
     }
+
+
+def told(operation: Operation) -> Any:
+    """What the service answered; None where it acknowledged nothing."""
+    return None if operation.complete is None else operation.complete.value
 
 
 def teller(history: History, operations: Sequence[Operation]) -> Tell:

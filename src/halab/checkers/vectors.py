@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from halab.checkers.context import EXAMPLES, Context, Promise
-from halab.checkers.findings import described
+from halab.checkers.findings import described, told
 from halab.checkers.ranges import Ids
 from halab.history import History, Operation
 from halab.verdict import Bound, Comparison, Verdict
@@ -31,14 +31,18 @@ TOLERANCE: Final = 1e-3
 
 @dataclass(slots=True)
 class _Found:
-    """What searches and the final list tell: violations by name, and what the index missed."""
+    """What searches and the final list tell: what the index missed, and violations by name and row.
+
+    A row that is lost is one, however many searches tell of it: the first is kept.
+    """
 
     missed: list[Operation] = field(default_factory=list)
-    wrong: dict[str, list[Operation]] = field(default_factory=dict)
+    wrong: dict[str, dict[int, Operation]] = field(default_factory=dict)
     strangers: list[int] = field(default_factory=list)
 
     def add(self, name: str, operation: Operation) -> None:
-        self.wrong.setdefault(name, []).append(operation)
+        row: Any = operation.invoke.value
+        self.wrong.setdefault(name, {}).setdefault(row, operation)
 
 
 def check(history: History, context: Context) -> Verdict:
@@ -50,7 +54,9 @@ def check(history: History, context: Context) -> Verdict:
     searches = [each for each in operations if each.invoke.f == "search" and each.outcome == "ok"]
     finals = [each for each in operations if each.invoke.f == "final" and each.outcome == "ok"]
     found = _Found()
-    acknowledged = {each.invoke.value: each for each in inserts if each.outcome == "ok"}
+    acknowledged = {
+        each.invoke.value: done.t for each in inserts if (done := each.complete) is not None and done.type == "ok"
+    }
     for search in searches:
         _judge_search(search, acknowledged.get(search.invoke.value), found)
     if finals:
@@ -58,9 +64,9 @@ def check(history: History, context: Context) -> Verdict:
     return _judged(history, context, found, searches=len(searches), inserted=len(acknowledged), resolved=bool(finals))
 
 
-def _judge_search(search: Operation, insert: Operation | None, found: _Found) -> None:
-    seen = _answer(search)
-    if not seen["there"] and insert and insert.complete and insert.complete.t < search.invoke.t:
+def _judge_search(search: Operation, inserted: int | None, found: _Found) -> None:
+    seen = told(search)
+    if not seen["there"] and inserted is not None and inserted < search.invoke.t:
         found.add("lost", search)
     if seen["found"] is not None and abs(seen["told"] - seen["exact"]) > TOLERANCE:
         found.add("wrong-distance", search)
@@ -69,7 +75,7 @@ def _judge_search(search: Operation, insert: Operation | None, found: _Found) ->
 
 
 def _judge_final(final: Operation, inserts: Sequence[Operation], found: _Found) -> None:
-    there = Ids.of((int(first), int(last)) for first, last in _answer(final))
+    there = Ids.of((int(first), int(last)) for first, last in told(final))
     tried = set()
     for insert in inserts:
         asked: Any = insert.invoke.value
@@ -92,11 +98,14 @@ def _judged(
         "anomalies": {name: len(each) for name, each in found.wrong.items()},
         "missed_examples": [described(history, each) for each in found.missed[:EXAMPLES]],
         "wrong_examples": {
-            name: [described(history, each) for each in those[:EXAMPLES]] for name, those in found.wrong.items()
+            name: [described(history, each) for each in list(rows.values())[:EXAMPLES]]
+            for name, rows in found.wrong.items()
         },
         "unexpected": found.strangers,
     }
-    wrong = [f"{len(those)} {name}, as {described(history, those[0])}." for name, those in found.wrong.items()]
+    wrong = [
+        f"{len(rows)} {name}, as {described(history, next(iter(rows.values())))}." for name, rows in found.wrong.items()
+    ]
     if found.strangers:
         wrong.append(f"Row {found.strangers[0]} is there, and nobody inserted it.")
     if wrong:
@@ -110,7 +119,3 @@ def _judged(
         why = f"The rows could not be listed after the load, so that a lost one would not show. {words}"
         return PROMISE.unknown(context, why, details, missed)
     return PROMISE.judge(context, missed, words, details)
-
-
-def _answer(operation: Operation) -> Any:
-    return None if operation.complete is None else operation.complete.value

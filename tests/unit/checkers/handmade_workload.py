@@ -54,6 +54,20 @@ def history(*parts: list[Record]) -> History:
     return History.from_records([*records, *(record for part in parts for record in part)])
 
 
+def whole(*parts: list[Record], load_s: float) -> History:
+    """A history that was recorded to its end, of a load that ran for so long."""
+    stop, end = (Phase(t=round(second * SECOND), name=name) for second, name in ((load_s, "load-stop"), (100, "end")))
+    return History.from_records(
+        [
+            Header(t=0, run="x", wall="x", host="x"),
+            Phase(t=0, name="load-start"),
+            stop,
+            end,
+            *(record for part in parts for record in part),
+        ]
+    )
+
+
 def page(workload: Workload, op: int, *rows: list[Any], begin: int = 0, below: int | None = None) -> list[Record]:
     """What was read back after the load: [key, value] of keys from `begin` to before `below`."""
     told = {"from": begin, "below": below, "rows": [*rows]}

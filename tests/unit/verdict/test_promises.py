@@ -23,12 +23,6 @@ def test_words_and_promises_are_those_of_scenarios() -> None:
     assert {word: comparison.value for word, comparison in COMPARISONS.items()} == dict(scenario.COMPARISONS)
 
 
-def test_the_scenarios_of_the_repository_can_be_judged() -> None:
-    for name in scenario.names():
-        promises = scenario.as_data(scenario.load(name))["promises"]
-        assert list(parse_bounds(promises)) == list(promises)
-
-
 def test_thresholds() -> None:
     bounds = parse_bounds({"write_outage": {"within": 9.5}, "lost_writes": None, "operations_ok": {"at_least": 99}})
     assert bounds == {
