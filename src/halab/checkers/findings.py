@@ -77,8 +77,7 @@ def judged(promise: Promise, context: Context, finding: Finding, *, unproven: st
         return promise.unknown(context, finding.words, details)
     if finding.status is Status.INVALID:
         words = [finding.words, *(anomaly.words for anomaly in finding.anomalies[1:SHOWN])]
-        counted = finding.details.get("anomalies")
-        number = sum(counted.values()) if isinstance(counted, dict) and counted else len(finding.anomalies)
+        number = sum(finding.details["anomalies"].values())
         return promise.broken(context, float(number), " ".join(words), details)
     if unproven:
         return promise.unknown(context, unproven, details, 0.0)
