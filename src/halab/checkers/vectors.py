@@ -28,6 +28,8 @@ PROMISE: Final = Promise(
 TOLERANCE: Final = 1e-3
 """By how much a distance may differ: pgvector's numbers have 24 bits, and embeddings are hundreds of units long."""
 
+NO_IDS: Final = Ids.of(())
+
 
 @dataclass(slots=True)
 class _Found:
@@ -38,7 +40,7 @@ class _Found:
 
     missed: list[Operation] = field(default_factory=list)
     wrong: dict[str, dict[int, Operation]] = field(default_factory=dict)
-    strangers: list[int] = field(default_factory=list)
+    strangers: Ids = NO_IDS
 
     def add(self, name: str, operation: Operation) -> None:
         row: Any = operation.invoke.value
@@ -84,30 +86,31 @@ def _judge_final(final: Operation, inserts: Sequence[Operation], found: _Found) 
             found.add("lost", insert)
         elif insert.outcome == "fail" and asked in there:
             found.add("failed-but-present", insert)
-    found.strangers = there.without(Ids.of((number, number) for number in tried)).examples(EXAMPLES)
+    found.strangers = there.without(Ids.of((number, number) for number in tried))
 
 
 def _judged(
     history: History, context: Context, found: _Found, *, searches: int, inserted: int, resolved: bool
 ) -> Verdict:
-    missed = float(len(found.missed))
+    missed, strangers = float(len(found.missed)), found.strangers.examples(EXAMPLES)
+    counts = {name: len(rows) for name, rows in found.wrong.items()}
     details = {
         "searches": searches,
         "inserted": inserted,
         "missed": len(found.missed),
-        "anomalies": {name: len(each) for name, each in found.wrong.items()},
+        "anomalies": counts | ({"unexpected": len(found.strangers)} if strangers else {}),
         "missed_examples": [described(history, each) for each in found.missed[:EXAMPLES]],
         "wrong_examples": {
             name: [described(history, each) for each in list(rows.values())[:EXAMPLES]]
             for name, rows in found.wrong.items()
         },
-        "unexpected": found.strangers,
+        "unexpected": strangers,
     }
     wrong = [
         f"{len(rows)} {name}, as {described(history, next(iter(rows.values())))}." for name, rows in found.wrong.items()
     ]
-    if found.strangers:
-        wrong.append(f"Row {found.strangers[0]} is there, and nobody inserted it.")
+    if strangers:
+        wrong.append(f"{len(found.strangers)} unexpected, as row {strangers[0]}, which nobody inserted.")
     if wrong:
         return PROMISE.broken(context, missed, " ".join(wrong), details)
     words = f"{searches} searches for {inserted} rows found all but {len(found.missed)} next to themselves."

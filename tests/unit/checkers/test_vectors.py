@@ -64,7 +64,7 @@ AS_FAR = 0.01 + vectors.TOLERANCE
             "1 failed-but-present",
             (*TWO, insert(4, outcome="fail"), search(3, 1), final((1, 2), (4, 4))),
         ),
-        (Status.INVALID, "Row 3 is there, and nobody inserted it", (*TWO, search(3, 1), final((1, 3)))),
+        (Status.INVALID, "1 unexpected, as row 3, which nobody inserted", (*TWO, search(3, 1), final((1, 3)))),
         (Status.INVALID, "1 wrong-distance", (*TWO, search(3, 1, told=0.01, exact=300.0), LISTED)),
         (Status.UNKNOWN, "could not be listed", (*TWO, search(3, 1))),
         (Status.UNKNOWN, "could not be listed", (*TWO, search(3, 1), final((1, 2), outcome="info"))),
@@ -87,6 +87,12 @@ def test_a_row_that_is_lost_is_one_however_many_searches_miss_it():
     verdict = vectors.check(history(*TWO, *searches, final((1, 1))), LOAD.context)
     assert "1 lost, as operation 3 (search 2" in verdict.witness
     assert verdict.details["anomalies"] == {"lost": 1}
+
+
+def test_all_rows_that_nobody_inserted_are_counted():
+    verdict = vectors.check(history(*TWO, search(3, 1), final((1, 2), (5, 5 + EXAMPLES))), LOAD.context)
+    assert verdict.details["anomalies"] == {"unexpected": EXAMPLES + 1}
+    assert verdict.details["unexpected"] == [*range(5, 5 + EXAMPLES)]
 
 
 @pytest.mark.parametrize(("load_s", "status"), [(3, Status.VALID), (60, Status.UNKNOWN)])
