@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from halab.checkers.context import Context
-from halab.checkers.findings import common, judged, promise_of, teller
+from halab.checkers.findings import common, judged, promise_of, teller, told
 from halab.consistency import bank
 from halab.history import History, Operation
 from halab.verdict import Verdict
@@ -53,5 +53,6 @@ def _transfer(operation: Operation, *, spread: bool) -> bank.Transfer:
 
 
 def _read(operation: Operation) -> bank.Read:
-    balances: Any = operation.complete.value if operation.complete is not None else ()
-    return bank.Read(**common(operation), balances={int(account): int(balance) for account, balance in balances})
+    """Balances are NULL where no account is left."""
+    balances = {int(account): int(balance) for account, balance in told(operation) or ()}
+    return bank.Read(**common(operation), balances=balances)

@@ -15,8 +15,8 @@ class PlannedLoad:
 
     writers: int
     write_rate: float
-    readers: int = 0
-    read_rate: float = 0.0
+    readers: int
+    read_rate: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from halab.checkers.context import Context
-from halab.checkers.findings import common, described, judged, promise_of, teller
+from halab.checkers.findings import common, described, judged, promise_of, teller, told
 from halab.consistency import counter
 from halab.history import History, Operation
 from halab.verdict import Verdict
@@ -39,10 +39,9 @@ def check(history: History, context: Context) -> Verdict:
 
 
 def _is_number(operation: Operation) -> bool:
-    return operation.complete is not None and type(operation.complete.value) is int
+    return type(told(operation)) is int
 
 
 def _read(operation: Operation) -> counter.Read:
     """What an increment answers is what it has counted to."""
-    value: Any = operation.complete.value if operation.complete is not None else None
-    return counter.Read(**common(operation), value=int(value), own=int(operation.invoke.f == "increment"))
+    return counter.Read(**common(operation), value=told(operation), own=int(operation.invoke.f == "increment"))

@@ -23,13 +23,11 @@ def promise_of(workload: str, title: str) -> Promise:
 
 def common(operation: Operation) -> dict[str, Any]:
     """What every checker's operation has: op, process, invoke, complete and outcome."""
-    complete = operation.complete
-    unknown = complete is None or complete.type == "info"
     return {
         "op": operation.invoke.op,
         "process": operation.invoke.process,
         "invoke": operation.invoke.t,
-        "complete": NEVER if complete is None or unknown else complete.t,
+        "complete": NEVER if operation.complete is None else operation.complete.t,
         "outcome": OUTCOMES[operation.outcome],
     }
 
@@ -79,8 +77,7 @@ def judged(promise: Promise, context: Context, finding: Finding, *, unproven: st
         return promise.unknown(context, finding.words, details)
     if finding.status is Status.INVALID:
         words = [finding.words, *(anomaly.words for anomaly in finding.anomalies[1:SHOWN])]
-        counted = finding.details.get("anomalies")
-        number = sum(counted.values()) if isinstance(counted, dict) and counted else len(finding.anomalies)
+        number = sum(finding.details["anomalies"].values())
         return promise.broken(context, float(number), " ".join(words), details)
     if unproven:
         return promise.unknown(context, unproven, details, 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from halab.checkers.context import Context
-from halab.checkers.findings import common, judged, promise_of, teller
+from halab.checkers.findings import common, judged, promise_of, teller, told
 from halab.checkers.readback import FINAL, never_read, read_back, unproven
 from halab.consistency import linearizable
 from halab.consistency.call import Call
@@ -32,7 +32,5 @@ def check(history: History, context: Context) -> Verdict:
 def _call(operation: Operation) -> Call:
     asked: Any = operation.invoke.value
     key: Any = operation.invoke.key
-    known = operation.complete is not None and operation.complete.type == "ok"
-    result: Any = operation.complete.value if operation.complete is not None and known else None
     argument = tuple(asked) if isinstance(asked, list) else asked
-    return Call(**common(operation), key=key, f=operation.invoke.f, argument=argument, result=result)
+    return Call(**common(operation), key=key, f=operation.invoke.f, argument=argument, result=told(operation))

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, Final
 
 from halab.checkers.context import Context
-from halab.checkers.findings import common, judged, promise_of, teller
+from halab.checkers.findings import common, judged, promise_of, teller, told
 from halab.consistency import unique
 from halab.consistency.columns import OK
 from halab.history import History, Operation
@@ -42,9 +42,8 @@ def _given(operation: Operation) -> unique.Generate:
 
 def _stored(operation: Operation, heard: Counter[int], *, first: int) -> list[unique.Generate]:
     """The read that found an id in several rows stands for those who never heard of it, at any time since `first`."""
-    found: Any = operation.complete.value if operation.complete is not None else {}
     return [
         unique.Generate(**(common(operation) | {"invoke": first}), value=int(value))
-        for value, rows in found["twice"]
+        for value, rows in told(operation)["twice"]
         for _ in range(int(rows) - heard[int(value)])
     ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from halab.checkers.context import EXAMPLES, Context, Promise
-from halab.checkers.findings import described
+from halab.checkers.findings import described, told
 from halab.checkers.ranges import Ids
 from halab.history import History, Operation
 from halab.verdict import Bound, Comparison, Verdict
@@ -28,17 +28,23 @@ PROMISE: Final = Promise(
 TOLERANCE: Final = 1e-3
 """By how much a distance may differ: pgvector's numbers have 24 bits, and embeddings are hundreds of units long."""
 
+NO_IDS: Final = Ids.of(())
+
 
 @dataclass(slots=True)
 class _Found:
-    """What searches and the final list tell: violations by name, and what the index missed."""
+    """What searches and the final list tell: what the index missed, and violations by name and row.
+
+    A row that is lost is one, however many searches tell of it: the first is kept.
+    """
 
     missed: list[Operation] = field(default_factory=list)
-    wrong: dict[str, list[Operation]] = field(default_factory=dict)
-    strangers: list[int] = field(default_factory=list)
+    wrong: dict[str, dict[int, Operation]] = field(default_factory=dict)
+    strangers: Ids = NO_IDS
 
     def add(self, name: str, operation: Operation) -> None:
-        self.wrong.setdefault(name, []).append(operation)
+        row: Any = operation.invoke.value
+        self.wrong.setdefault(name, {}).setdefault(row, operation)
 
 
 def check(history: History, context: Context) -> Verdict:
@@ -50,7 +56,9 @@ def check(history: History, context: Context) -> Verdict:
     searches = [each for each in operations if each.invoke.f == "search" and each.outcome == "ok"]
     finals = [each for each in operations if each.invoke.f == "final" and each.outcome == "ok"]
     found = _Found()
-    acknowledged = {each.invoke.value: each for each in inserts if each.outcome == "ok"}
+    acknowledged = {
+        each.invoke.value: done.t for each in inserts if (done := each.complete) is not None and done.type == "ok"
+    }
     for search in searches:
         _judge_search(search, acknowledged.get(search.invoke.value), found)
     if finals:
@@ -58,9 +66,9 @@ def check(history: History, context: Context) -> Verdict:
     return _judged(history, context, found, searches=len(searches), inserted=len(acknowledged), resolved=bool(finals))
 
 
-def _judge_search(search: Operation, insert: Operation | None, found: _Found) -> None:
-    seen = _answer(search)
-    if not seen["there"] and insert and insert.complete and insert.complete.t < search.invoke.t:
+def _judge_search(search: Operation, inserted: int | None, found: _Found) -> None:
+    seen = told(search)
+    if not seen["there"] and inserted is not None and inserted < search.invoke.t:
         found.add("lost", search)
     if seen["found"] is not None and abs(seen["told"] - seen["exact"]) > TOLERANCE:
         found.add("wrong-distance", search)
@@ -69,7 +77,7 @@ def _judge_search(search: Operation, insert: Operation | None, found: _Found) ->
 
 
 def _judge_final(final: Operation, inserts: Sequence[Operation], found: _Found) -> None:
-    there = Ids.of((int(first), int(last)) for first, last in _answer(final))
+    there = Ids.of((int(first), int(last)) for first, last in told(final))
     tried = set()
     for insert in inserts:
         asked: Any = insert.invoke.value
@@ -78,27 +86,31 @@ def _judge_final(final: Operation, inserts: Sequence[Operation], found: _Found) 
             found.add("lost", insert)
         elif insert.outcome == "fail" and asked in there:
             found.add("failed-but-present", insert)
-    found.strangers = there.without(Ids.of((number, number) for number in tried)).examples(EXAMPLES)
+    found.strangers = there.without(Ids.of((number, number) for number in tried))
 
 
 def _judged(
     history: History, context: Context, found: _Found, *, searches: int, inserted: int, resolved: bool
 ) -> Verdict:
-    missed = float(len(found.missed))
+    missed, strangers = float(len(found.missed)), found.strangers.examples(EXAMPLES)
+    counts = {name: len(rows) for name, rows in found.wrong.items()}
     details = {
         "searches": searches,
         "inserted": inserted,
         "missed": len(found.missed),
-        "anomalies": {name: len(each) for name, each in found.wrong.items()},
+        "anomalies": counts | ({"unexpected": len(found.strangers)} if strangers else {}),
         "missed_examples": [described(history, each) for each in found.missed[:EXAMPLES]],
         "wrong_examples": {
-            name: [described(history, each) for each in those[:EXAMPLES]] for name, those in found.wrong.items()
+            name: [described(history, each) for each in list(rows.values())[:EXAMPLES]]
+            for name, rows in found.wrong.items()
         },
-        "unexpected": found.strangers,
+        "unexpected": strangers,
     }
-    wrong = [f"{len(those)} {name}, as {described(history, those[0])}." for name, those in found.wrong.items()]
-    if found.strangers:
-        wrong.append(f"Row {found.strangers[0]} is there, and nobody inserted it.")
+    wrong = [
+        f"{len(rows)} {name}, as {described(history, next(iter(rows.values())))}." for name, rows in found.wrong.items()
+    ]
+    if strangers:
+        wrong.append(f"{len(found.strangers)} unexpected, as row {strangers[0]}, which nobody inserted.")
     if wrong:
         return PROMISE.broken(context, missed, " ".join(wrong), details)
     words = f"{searches} searches for {inserted} rows found all but {len(found.missed)} next to themselves."
@@ -110,7 +122,3 @@ def _judged(
         why = f"The rows could not be listed after the load, so that a lost one would not show. {words}"
         return PROMISE.unknown(context, why, details, missed)
     return PROMISE.judge(context, missed, words, details)
-
-
-def _answer(operation: Operation) -> Any:
-    return None if operation.complete is None else operation.complete.value

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from halab.checkers.context import Context
-from halab.checkers.findings import common, judged, promise_of, teller
+from halab.checkers.findings import common, judged, promise_of, teller, told
 from halab.consistency import work_queue
 from halab.consistency.columns import FAIL
 from halab.consistency.work import Call, Claim, Create, Work
@@ -55,14 +55,10 @@ def _create(operation: Operation) -> Create:
 
 def _claim(operation: Operation) -> Claim:
     """A claim that found no task got nothing: it is as if it had failed."""
-    got: Any = _answer(operation)
+    got = told(operation)
     if got is None:
         return Claim(**(common(operation) | _failed(operation)), task=NO_TASK)
     return Claim(**common(operation), task=int(got["task"]), takes_over=bool(got["takes_over"]))
-
-
-def _answer(operation: Operation) -> Any:
-    return operation.complete.value if operation.complete is not None and operation.outcome == "ok" else None
 
 
 def _failed(operation: Operation) -> dict[str, int]:
@@ -75,13 +71,13 @@ def _calls(operations: Sequence[Operation], f: str, claims: dict[Any, int]) -> l
     for operation in _of(operations, f):
         asked: Any = operation.invoke.value
         claim = claims.get(asked["claim"], NO_CLAIM)
-        base = common(operation) | (_failed(operation) if _answer(operation) is False else {})
+        base = common(operation) | (_failed(operation) if told(operation) is False else {})
         found.append(Call(**base, task=int(asked["task"]), claim=claim))
     return found
 
 
 def _final(operations: Sequence[Operation]) -> Last | None:
-    seen = [_answer(operation) for operation in _of(operations, "final") if operation.outcome == "ok"]
+    seen = [told(operation) for operation in _of(operations, "final") if operation.outcome == "ok"]
     if not seen:
         return None
     effects = dict.fromkeys(_members(seen[-1]["effects"]), 1)

@@ -133,5 +133,6 @@ def _invalid(
     words = anomalies[0].words
     if len(broken) > 1:
         words = f"{words} In all, {len(broken)} of {details['cases']} {model.name} histories have no order."
-    details = {**details, "witnesses": [witness.facts(wording) for witness in witnesses]}
+    facts = [witness.facts(wording) for witness in witnesses]
+    details = {**details, "anomalies": {NAME: len(broken)}, "witnesses": facts}
     return Finding(status=Status.INVALID, words=words, judged=judged, anomalies=anomalies, details=details)

@@ -26,7 +26,7 @@ from halab.verdict import Bound, Comparison
 
 NODES = ("pg1", "pg2", "pg3")
 SENTINELS = ("redis1", "redis2", "redis3")
-CONTEXT = Context(nodes=NODES, load=PlannedLoad(writers=1, write_rate=10), faults=1)
+CONTEXT = Context(nodes=NODES, load=PlannedLoad(writers=1, write_rate=10, readers=0, read_rate=0), faults=1)
 _numbers = count(1)
 
 

@@ -30,7 +30,7 @@ def operation(op: int, f: str, *, asked=None, told=None, outcome: str = "ok") ->
 
 def transfer(op: int, amount: int, *, outcome: str = "ok") -> list[Record]:
     asked = {"from": 0, "to": 1, "amount": amount}
-    return operation(op, "transfer", asked=asked, told=asked, outcome=outcome)
+    return operation(op, "transfer", asked=asked, outcome=outcome)
 
 
 def read(op: int, *balances: int, f: str = "read") -> list[Record]:
@@ -53,13 +53,25 @@ FINAL = read(4, 6, 14, f="final")
         (Status.VALID, "add", (transfer(1, 4), UNKNOWN, read(3, 5, 15), read(4, 5, 15, f="final"))),
         (Status.INVALID, "operation 2 (read, by bank-1 from 2", (transfer(1, 4), read(2, 6, 13), FINAL)),
         (Status.INVALID, "operation 3", (transfer(1, 4), read(2, 6, 14), read(3, 10, 10, f="final"))),
+        (Status.INVALID, "has no balance of account 0", (transfer(1, 4), operation(2, "read", told=None), FINAL)),
         (Status.UNKNOWN, "could not be read after the load", (transfer(1, 4), read(2, 6, 14))),
+        (
+            Status.UNKNOWN,
+            "could not be read after the load",
+            (transfer(1, 4), read(2, 6, 14), operation(3, "final", outcome="info")),
+        ),
         (Status.UNKNOWN, "", ()),
     ],
 )  # fmt: skip
 def test_verdict_and_witness(status, witness, parts):
     verdict = bank.check(history(*parts), CONTEXT)
     assert (verdict.status, witness in verdict.witness) == (status, True), verdict.witness
+
+
+def test_a_read_that_failed_is_not_judged():
+    parts = transfer(1, 4), operation(2, "read", outcome="fail"), read(3, 6, 14), FINAL
+    verdict = bank.check(history(*parts), CONTEXT)
+    assert (verdict.status, verdict.details["judged"]) == (Status.VALID, 3)
 
 
 def test_with_citus_a_read_may_be_off_by_what_is_under_way_but_the_last_may_not():

@@ -83,6 +83,7 @@ LOST = (append(1, 1, 1), append(2, 1, 2), read(3, 1, 1, 2), page(LOAD, 4, [1, [1
         (REPEATABLE, INVALID, "G-single-realtime", STALE),
         (COMMITTED, INVALID, "G-single-realtime", STALE),
         (COMMITTED, INVALID, "G-single-realtime", LOST),
+        (SERIALIZABLE, INVALID, "a list that is gone", (append(1, 1, 1), page(LOAD, 2))),
         (COMMITTED, INVALID, "G1a", (append(1, 1, 1, outcome="fail"), append(2, 1, 2), page(LOAD, 3, [1, [1, 2]]))),
         (SERIALIZABLE, INVALID, "a lost append", LOST),
         (

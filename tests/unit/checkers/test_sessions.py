@@ -13,9 +13,8 @@ LOAD = Workload("sessions", keys=2)
 
 
 def read(op, told, *, key=1, client="a", server="pg2", pid=7, began=1, **options):
-    return LOAD.operation(
-        op, "read", key=key, told=told, client=client, server=server, pid=pid, extra={"session": began}, **options
-    )
+    extra = None if began is None else {"session": began}
+    return LOAD.operation(op, "read", key=key, told=told, client=client, server=server, pid=pid, extra=extra, **options)
 
 
 def up(op, told, **options):
@@ -33,6 +32,8 @@ def up(op, told, **options):
         (Status.VALID, "another row", (read(1, 5), read(2, 5), read(3, 4, key=2))),
         (Status.VALID, "what overlaps", (read(1, 5, end=4), read(2, 4), read(5, 5))),
         (Status.VALID, "what failed", (read(1, 5), read(2, 5), read(3, None, outcome="info"))),
+        (Status.VALID, "what was never answered", (read(1, 5), read(2, 5), read(3, None, outcome=None))),
+        (Status.INVALID, "after operation 1", (read(1, 5, began=None), read(2, 4, began=None))),
         (Status.INVALID, "operation 2 (read 1, by a from 2.000 s to 2.500 s", (read(1, 5), read(2, 4))),
         (Status.INVALID, "read version nothing of key 1 after", (read(1, 5), read(2, None))),
         (Status.INVALID, "after operation 1", (read(1, 5), read(2, 4, server="pg3"), read(3, 4))),
@@ -44,6 +45,11 @@ def test_verdict_and_witness(status, witness, parts):
     verdict = sessions.check(history(*parts), LOAD.context)
     told = witness in verdict.witness or (status is Status.VALID and not witness[0].isdigit())
     assert (verdict.status, told) == (status, True), verdict.witness
+
+
+def test_a_read_that_failed_is_not_judged():
+    verdict = sessions.check(history(read(1, 5), read(2, 5), read(3, None, outcome="info")), LOAD.context)
+    assert verdict.details["judged"] == 2
 
 
 def test_without_the_workload_nothing_is_known():

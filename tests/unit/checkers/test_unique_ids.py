@@ -46,6 +46,18 @@ def final(op, *twice, **options):
             {"duplicate-id"},
             (given(1, 6), given(2, outcome=None), given(3, 8), final(4, [7, 2])),
         ),
+        (
+            INVALID,
+            "Id 7 stands in 2 rows",
+            {"duplicate-id"},
+            (given(1, outcome=None), given(2, 9, end=6), given(3, 8), given(4, 10), final(7, [7, 2])),
+        ),
+        (
+            INVALID,
+            "Id 7 stands in 2 rows",
+            {"duplicate-id"},
+            (given(1, 9), given(2, outcome=None), final(3, [7, 2])),
+        ),
         (UNKNOWN, "could not be read after the load", set(), (given(1, 1), given(2, 2))),
         (UNKNOWN, "could not be read after the load", set(), (given(1, 1), given(2, 2), final(3, outcome="info"))),
         (UNKNOWN, "Fewer than two ids were acknowledged", set(), (given(1, 1), final(2))),
@@ -55,6 +67,12 @@ def test_verdict_and_witness(status, witness, names, parts):
     verdict = unique_ids.check(history(*parts), LOAD.context)
     assert (verdict.status, witness in verdict.witness) == (status, True), verdict.witness
     assert {entry["name"] for entry in verdict.details["witnesses"]} == names
+
+
+def test_rows_of_which_their_owners_heard_are_not_counted_again():
+    heard = given(1, 7, end=3), given(2, 7, end=3)
+    assert unique_ids.check(history(*heard, final(4, [7, 2])), LOAD.context).measured == 1
+    assert unique_ids.check(history(*heard, final(4, [7, 3])), LOAD.context).measured == 2
 
 
 def test_without_the_workload_nothing_is_known():

@@ -44,6 +44,7 @@ TAKEN_OVER = (*DEAD, under(10, "finish", 200))
         (Status.VALID, "All 1 tasks", (*TAKEN_OVER, under(12, "finish", 100, told=False), DONE)),
         (Status.VALID, "All 1 tasks", (*TAKEN_OVER, claim(12, 300, task=None), DONE)),
         (Status.VALID, "All 1 tasks", (*TAKEN_OVER, claim(12, 300, outcome="info"), DONE)),
+        (Status.VALID, "All 1 tasks", (*TAKEN_OVER, claim(12, 300, outcome=None), DONE)),
         # A finish that was not heard of, and a second one that found nothing more to do.
         (Status.VALID, "All 2 tasks", (
             *TAKEN_OVER,
@@ -66,6 +67,9 @@ TAKEN_OVER = (*DEAD, under(10, "finish", 200))
         (Status.INVALID, "finished more than once", (*TAKEN_OVER, under(12, "finish", 100), DONE)),
         (Status.INVALID, "had finished it", (*TAKEN_OVER, claim(20, 300, over=True), DONE)),
         (Status.UNKNOWN, "No task was ever taken over", (create(1), claim(2, 100), under(3, "finish", 100), DONE)),
+        (Status.UNKNOWN, "1 calls refer to claims", (
+            create(0), claim(1, 100), claim(9, 200, over=True), under(10, "heartbeat", 999),
+            under(11, "finish", 200), DONE)),
         (Status.UNKNOWN, "Nobody looked", TAKEN_OVER),
         (Status.UNKNOWN, "still to be done", (
             *TAKEN_OVER, LOAD.operation(20, "create", asked=8), final(90, (7, 7), unfinished=[8]))),

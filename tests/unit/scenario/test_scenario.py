@@ -10,7 +10,7 @@ import pytest
 
 from halab import scenario
 from halab.inventory import Cluster, EtcdCluster, Host, PatroniCluster, Tls
-from halab.promises import CHECKERS
+from halab.promises import CHECKERS, parse_bounds
 from halab.scenario import ScenarioError
 
 
@@ -72,6 +72,12 @@ def test_a_good_scenario():
 def test_the_saved_form_reads_back_as_the_same_scenario(name):
     loaded = scenario.load(name)
     assert scenario.parse(scenario.as_data(loaded), name="other", source="run.json") == loaded
+
+
+@pytest.mark.parametrize("name", scenario.names())
+def test_every_scenario_of_the_repository_can_be_judged(name):
+    promises = scenario.as_data(scenario.load(name))["promises"]
+    assert list(parse_bounds(promises)) == list(promises)
 
 
 def test_the_promises_are_those_that_checkers_judge():

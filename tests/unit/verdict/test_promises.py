@@ -6,13 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.checkers.simulate import Plan, simulate_failover
+from tests.unit.checkers import handmade
+from tests.unit.checkers.handmade_workload import Workload
+from tests.unit.checkers.simulate import SECOND, Plan, at, simulate_failover
 
 from halab import scenario
 from halab.checkers import Context, PlannedLoad
+from halab.checkers.context import PlannedWorkload
 from halab.errors import InputError
 from halab.history import History, Phase, Record
-from halab.promises import CHECKERS, COMPARISONS, judge, parse_bounds
+from halab.promises import CHECKERS, COMPARISONS, MOST, judge, parse_bounds
 from halab.verdict import Bound, Comparison, Status
 
 PLAN = Plan()
@@ -23,12 +26,6 @@ def test_words_and_promises_are_those_of_scenarios() -> None:
     assert {word: comparison.value for word, comparison in COMPARISONS.items()} == dict(scenario.COMPARISONS)
 
 
-def test_the_scenarios_of_the_repository_can_be_judged() -> None:
-    for name in scenario.names():
-        promises = scenario.as_data(scenario.load(name))["promises"]
-        assert list(parse_bounds(promises)) == list(promises)
-
-
 def test_thresholds() -> None:
     bounds = parse_bounds({"write_outage": {"within": 9.5}, "lost_writes": None, "operations_ok": {"at_least": 99}})
     assert bounds == {
@@ -36,6 +33,11 @@ def test_thresholds() -> None:
         "lost_writes": Bound(Comparison.AT_MOST, 0),
         "operations_ok": Bound(Comparison.AT_LEAST, 99),
     }
+
+
+@pytest.mark.parametrize("threshold", [MOST, -MOST])
+def test_any_finite_number_is_a_threshold(threshold: float) -> None:
+    assert parse_bounds({"lag": {"below": threshold}}) == {"lag": Bound(Comparison.LESS, threshold)}
 
 
 @pytest.mark.parametrize(
@@ -73,6 +75,8 @@ CONTEXT = Context(
     faults=1,
     bounds=parse_bounds(EVERY),
 )
+REGISTER = Workload("register")
+ANY_RATE = PlannedWorkload(clients=2, rate=0, kinds=())
 
 
 def statuses(records: list[Record], context: Context = CONTEXT) -> dict[str, Status]:
@@ -103,6 +107,33 @@ def test_a_violation_in_a_history_that_is_cut_short_stands() -> None:
     found = statuses(records, strict)
     assert found.pop("write_outage") is Status.INVALID
     assert set(found.values()) == {Status.UNKNOWN}
+
+
+def test_what_nobody_asked_for_is_judged_last_and_what_was_taken_back_is_not() -> None:
+    asked = parse_bounds({"lag": {}, "fault_gone": {}, "register": {}})
+    workloads = dict.fromkeys(("register", "counter", "sessions"), ANY_RATE)
+    context = replace(handmade.CONTEXT, bounds=asked, workloads=workloads, waived=frozenset({"counter"}))
+    names = [verdict.name for verdict in judge(handmade.history(), context).promises]
+    assert names == ["lag", "fault_gone", "register", "fault_acted", "sessions"]
+
+
+def test_a_basic_load_that_failed_in_the_end_is_a_doubt_only_where_it_is_needed() -> None:
+    failing = [handmade.write(9000 + n, 41 + n, 41.5 + n, outcome="fail") for n in range(19)]
+    page = {"from": 0, "below": None, "rows": [[1, 5]]}
+    register = [
+        REGISTER.operation(10**6, "write", key=1, asked=5, begin=at(1) / SECOND, end=at(2) / SECOND, timeline=1),
+        REGISTER.operation(10**6 + 1, "final", told=page, begin=at(70) / SECOND, end=at(71) / SECOND, timeline=1),
+    ]
+    bounds = parse_bounds({"lost_writes": {}, "promotions": {"at_most": 1}, "register": {}})
+    context = replace(handmade.CONTEXT, bounds=bounds, faults=0, workloads={"register": ANY_RATE})
+
+    def found(*more: list[Record]) -> list[Status]:
+        parts = (handmade.writes(0, 40), *failing, *more, register, handmade.looks(), handmade.finals([(1, 400)]))
+        return [verdict.status for verdict in judge(handmade.history(*parts), context).promises]
+
+    assert found() == [Status.VALID] * 3
+    last = handmade.write(9019, 60, 60.5, outcome="fail")
+    assert found(last) == [Status.UNKNOWN, Status.VALID, Status.VALID]
 
 
 def test_why_it_is_not_proven_is_told_with_what_was_measured() -> None:

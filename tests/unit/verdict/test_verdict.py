@@ -20,17 +20,18 @@ def verdict(status: Status, *, measured: float | None = 1.5) -> Verdict:
 
 
 @pytest.mark.parametrize(
-    ("comparison", "below", "equal", "above"),
+    ("comparison", "below", "equal", "above", "is_least"),
     [
-        ("<", True, False, False),
-        ("<=", True, True, False),
-        ("==", False, True, False),
-        (">=", False, True, True),
-        (">", False, False, True),
+        ("<", True, False, False, False),
+        ("<=", True, True, False, False),
+        ("==", False, True, False, False),
+        (">=", False, True, True, True),
+        (">", False, False, True, True),
     ],
 )
-def test_comparisons(comparison: str, below: bool, equal: bool, above: bool) -> None:
+def test_comparisons(comparison: str, below: bool, equal: bool, above: bool, is_least: bool) -> None:
     bound = Bound(Comparison(comparison), 5)
+    assert bound.is_least is is_least
     assert [bound.holds(4.9), bound.holds(5), bound.holds(5.1)] == [below, equal, above]
     assert str(bound) == f"{comparison} 5"
 
@@ -67,6 +68,14 @@ def test_a_judgement_survives_json() -> None:
         "name": "lag", "title": "Lag", "verdict": "VALID", "measured": 1.5, "unit": "s", "comparison": "<",
         "threshold": 5, "witness": "Nothing.", "details": {"end_s": {"pg1": 1.5}},
     }  # fmt: skip
+
+
+def test_a_run_that_could_not_be_judged_says_why_and_is_not_proven() -> None:
+    failed = Judgement(run="drill/1", promises=(verdict(V),), error="history.jsonl: cannot be read")
+    document = failed.as_dict()
+    assert (document["error"], document["exit_code"]) == ("history.jsonl: cannot be read", 2)
+    assert Judgement.from_dict(document) == failed
+    assert "error" not in Judgement(run="drill/1", promises=(verdict(V),)).as_dict()
 
 
 def test_a_downgraded_verdict_keeps_what_was_measured() -> None:
