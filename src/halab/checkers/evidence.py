@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from halab.checkers.context import Context
-from halab.history import Complete, FaultEvent, History, Invoke, Observation
+from halab.history import Complete, FaultEvent, FinalRead, History, Invoke, Observation
 from halab.history.records import FaultStep
 
 WRITES = frozenset({"append"})
@@ -107,11 +107,32 @@ def first_fault(history: History) -> int | None:
     return max(min(begun), window[0]) if window else min(begun)
 
 
+def is_writable(seen: Observation) -> bool:
+    """Whether a look at PostgreSQL itself found it out of recovery and taking writes."""
+    return seen.ok and seen.source == "sql" and seen.in_recovery is False and seen.writable is not False
+
+
 def writable(observations: Iterable[Observation]) -> Iterator[Observation]:
-    """Looks at PostgreSQL itself that found it out of recovery and taking writes."""
-    for seen in observations:
-        if seen.ok and seen.source == "sql" and seen.in_recovery is False and seen.writable is not False:
-            yield seen
+    """Looks that found a primary."""
+    return filter(is_writable, observations)
+
+
+def read_primaries(history: History) -> list[FinalRead]:
+    """Final reads that found a primary on a known timeline."""
+    return [
+        final
+        for final in history.finals
+        if final.role == "primary" and final.error is None and final.timeline is not None
+    ]
+
+
+def primaries(history: History, context: Context) -> list[tuple[int, int, str | None]]:
+    """When a primary was known to be on which timeline, and its name: by commits, looks and final reads, in order."""
+    seen = [(complete.t, complete.timeline, complete.server) for _, complete in committed(history, context)]
+    seen += [(look.t_end, look.timeline, look.node) for look in writable(history.observations)]
+    seen += [(final.t, final.timeline, final.node) for final in read_primaries(history)]
+    known = [(t, timeline, server) for t, timeline, server in seen if timeline is not None]
+    return sorted(known, key=lambda each: each[0])
 
 
 def words(history: History, t: int) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from msgspec import structs
 from tests.unit.checkers.handmade import (
     CONTEXT,
     POWER,
+    Parts,
     bounded,
     fault,
     final,
@@ -19,7 +23,21 @@ from tests.unit.checkers.handmade import (
 )
 
 from halab.checkers import promotions, redis_agrees, redis_failover, single_primary, single_writer
+from halab.checkers.context import PlannedWorkload
+from halab.history import Invoke, Record
+from halab.promises import judge, parse_bounds
 from halab.verdict import Status
+
+BANK = replace(
+    CONTEXT,
+    workloads={"bank": PlannedWorkload(clients=1, rate=1, kinds=("transfer", "read"), writes=("transfer",))},
+)
+
+
+def of_bank(operation: list[Record], f: str = "transfer") -> list[Record]:
+    """As a client of the workload bank did it."""
+    return [structs.replace(each, workload="bank", f=f) if isinstance(each, Invoke) else each for each in operation]
+
 
 FAILED_OVER = (writes(0, 10), writes(32, 60, first=1000, server="pg2", timeline=2), fault(POWER))
 
@@ -36,9 +54,30 @@ def test_promotions_are_counted_by_timelines() -> None:
     assert promotions.check(history(writes(0, 60)), bounded("promotions", ">=", 1)).status is Status.INVALID
 
 
-def test_a_promotion_that_no_client_met_counts_too() -> None:
-    seen = history(writes(0, 60), look("pg3", 61, timeline=3), fault(POWER))
-    assert promotions.check(seen, CONTEXT).measured == 2
+@pytest.mark.parametrize(
+    "seen",
+    [
+        look("pg3", 61, timeline=3),
+        final("pg3", [], role="primary", timeline=3),
+        of_bank(write(7, 61, 61.1, server="pg3", timeline=3)),
+    ],
+    ids=["a look", "a final read", "a client of another workload"],
+)
+def test_a_promotion_that_the_basic_load_did_not_meet_counts_too(seen: Parts) -> None:
+    verdict = promotions.check(history(writes(0, 60), fault(POWER), seen), BANK)
+    assert verdict.measured == 2
+    assert "pg3 on timeline 3" in verdict.witness
+
+
+def test_a_primary_is_told_from_when_it_was_first_seen() -> None:
+    """Commits without a timeline tell nothing; those without a server tell of a promotion."""
+    untold = write(1, 0.5, 0.6, timeline=None)
+    known = look("pg1", 1, takes=0.1000006), write(2, 1, 1.05), write(3, 5, 5.5, server=None, timeline=2)
+    verdict = promotions.check(history(untold, known, look("pg1", 0.9, takes=0.1000006)), CONTEXT)
+    assert verdict.details["primaries"] == [
+        {"timeline": 1, "server": "pg1", "first_s": 1.000001},
+        {"timeline": 2, "server": "an unknown server", "first_s": 5.5},
+    ]
 
 
 def test_without_a_primary_nothing_is_known_of_promotions() -> None:
@@ -62,6 +101,14 @@ def test_an_acknowledgement_of_the_old_primary_is_a_second_writer() -> None:
 
 def test_without_acknowledgements_no_writer_is_known() -> None:
     assert single_writer.check(history(looks(), fault(POWER)), CONTEXT).status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["single_primary", "single_writer"])
+def test_a_load_that_hardly_ran_may_have_missed_a_second_primary(name: str) -> None:
+    context = replace(CONTEXT, bounds=parse_bounds({name: {}}), faults=0)
+    [full] = judge(history(looks(), writes(0, 60)), context).promises
+    [thin] = judge(history(looks(), writes(0, 1)), context).promises
+    assert (full.status, thin.status) == (Status.VALID, Status.UNKNOWN), thin.witness
 
 
 HIT = fault(POWER, target="redis1")
