@@ -95,7 +95,10 @@ def test_a_fault_that_could_not_be_healed_remains_however_the_record_ends() -> N
     failed = FaultEvent(t=at(20), id="drill-1", fault="power", target="pg1", event="failed")
     assert judged("fault_gone", "", 0, BEGUN, failed).status is Status.UNKNOWN, "its playbook failed, no more"
     tried = FaultEvent(t=at(20), id="drill-1", fault="power", target="pg1", event="failed", detail={NOT_HEALED: "no"})
-    assert judged("fault_gone", "", 0, BEGUN, tried).status is Status.INVALID
+    other = fault(ACTING, name="other", target="pg2")
+    verdict = judged("fault_gone", "", 0, BEGUN, tried, other)
+    assert (verdict.status, verdict.measured) == (Status.INVALID, 1)
+    assert verdict.witness == "Not verified to be gone: power on pg1 (drill-1) was never healed.", "the other may be"
 
 
 @pytest.mark.parametrize(
