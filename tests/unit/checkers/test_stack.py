@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from msgspec import structs
 from tests.unit.checkers.handmade import (
     CONTEXT,
     POWER,
-    Parts,
     bounded,
     fault,
     final,
@@ -23,21 +21,8 @@ from tests.unit.checkers.handmade import (
 )
 
 from halab.checkers import promotions, redis_agrees, redis_failover, single_primary, single_writer
-from halab.checkers.context import PlannedWorkload
-from halab.history import Invoke, Record
 from halab.promises import judge, parse_bounds
 from halab.verdict import Status
-
-BANK = replace(
-    CONTEXT,
-    workloads={"bank": PlannedWorkload(clients=1, rate=1, kinds=("transfer", "read"), writes=("transfer",))},
-)
-
-
-def of_bank(operation: list[Record], f: str = "transfer") -> list[Record]:
-    """As a client of the workload bank did it."""
-    return [structs.replace(each, workload="bank", f=f) if isinstance(each, Invoke) else each for each in operation]
-
 
 FAILED_OVER = (writes(0, 10), writes(32, 60, first=1000, server="pg2", timeline=2), fault(POWER))
 
@@ -52,21 +37,6 @@ def test_promotions_are_counted_by_timelines() -> None:
     wanted = promotions.check(history(FAILED_OVER), bounded("promotions", ">=", 1))
     assert wanted.status is Status.VALID
     assert promotions.check(history(writes(0, 60)), bounded("promotions", ">=", 1)).status is Status.INVALID
-
-
-@pytest.mark.parametrize(
-    "seen",
-    [
-        look("pg3", 61, timeline=3),
-        final("pg3", [], role="primary", timeline=3),
-        of_bank(write(7, 61, 61.1, server="pg3", timeline=3)),
-    ],
-    ids=["a look", "a final read", "a client of another workload"],
-)
-def test_a_promotion_that_the_basic_load_did_not_meet_counts_too(seen: Parts) -> None:
-    verdict = promotions.check(history(writes(0, 60), fault(POWER), seen), BANK)
-    assert verdict.measured == 2
-    assert "pg3 on timeline 3" in verdict.witness
 
 
 def test_a_primary_is_told_from_when_it_was_first_seen() -> None:
