@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from halab.checkers.context import Context
-from halab.history import Complete, FaultEvent, History, Invoke, Observation
+from halab.history import Complete, FaultEvent, FinalRead, History, Invoke, Observation, Operation
 from halab.history.records import FaultStep
 
 WRITES = frozenset({"append"})
@@ -19,28 +19,24 @@ Ack = tuple[Invoke, Complete]
 
 def acknowledged(history: History) -> list[Ack]:
     """Every write that a client was told is committed, in the order of acknowledgement."""
-    acks = [
-        (operation.invoke, complete)
-        for operation in history.operations
-        if (complete := operation.complete) is not None and complete.type == "ok" and operation.invoke.f in WRITES
-    ]
-    acks.sort(key=_completed)
-    return acks
+    return sorted(_told(history.operations, WRITES), key=_completed)
 
 
 def committed(history: History, context: Context) -> list[Ack]:
     """As `acknowledged`, and every commit of another workload that says which primary it comes from."""
     acks = acknowledged(history)
     for name, planned in context.workloads.items():
-        acks += [
-            (operation.invoke, complete)
-            for operation in history.workloads.get(name, ())
-            if (complete := operation.complete) is not None
-            and complete.type == "ok"
-            and operation.invoke.f in planned.writes
-            and complete.timeline is not None
-        ]
+        told = _told(history.workloads.get(name, ()), planned.writes)
+        acks += [ack for ack in told if ack[1].timeline is not None]
     return acks
+
+
+def _told(operations: Iterable[Operation], kinds: Collection[str]) -> list[Ack]:
+    return [
+        (operation.invoke, complete)
+        for operation in operations
+        if (complete := operation.complete) is not None and complete.type == "ok" and operation.invoke.f in kinds
+    ]
 
 
 def _completed(ack: Ack) -> int:
@@ -53,7 +49,7 @@ def load_window(history: History) -> tuple[int, int] | None:
     if start is None:
         return None
     stop = history.phase("load-stop")
-    return start, max(start, history.last) if stop is None else max(start, stop)
+    return start, history.last if stop is None else max(start, stop)
 
 
 def lsn_number(lsn: str | None) -> int | None:
@@ -103,15 +99,36 @@ def first_fault(history: History) -> int | None:
     begun = [started for life in fault_lives(history) if (started := life.started) is not None]
     if not begun:
         return None
-    window = load_window(history)
-    return max(min(begun), window[0]) if window else min(begun)
+    first, load = min(begun), history.phase("load-start")
+    return first if load is None else max(first, load)
+
+
+def is_writable(seen: Observation) -> bool:
+    """Whether a look at PostgreSQL itself found it out of recovery and taking writes."""
+    return seen.ok and seen.source == "sql" and seen.in_recovery is False and seen.writable is not False
 
 
 def writable(observations: Iterable[Observation]) -> Iterator[Observation]:
-    """Looks at PostgreSQL itself that found it out of recovery and taking writes."""
-    for seen in observations:
-        if seen.ok and seen.source == "sql" and seen.in_recovery is False and seen.writable is not False:
-            yield seen
+    """Looks that found a primary."""
+    return filter(is_writable, observations)
+
+
+def read_primaries(history: History) -> list[FinalRead]:
+    """Final reads that found a primary on a known timeline."""
+    return [
+        final
+        for final in history.finals
+        if final.role == "primary" and final.error is None and final.timeline is not None
+    ]
+
+
+def primaries(history: History, context: Context) -> list[tuple[int, int, str | None]]:
+    """When a primary was known to be on which timeline, and its name: by commits, looks and final reads, in order."""
+    seen = [(complete.t, complete.timeline, complete.server) for _, complete in committed(history, context)]
+    seen += [(look.t_end, look.timeline, look.node) for look in writable(history.observations)]
+    seen += [(final.t, final.timeline, final.node) for final in read_primaries(history)]
+    known = [(t, timeline, server) for t, timeline, server in seen if timeline is not None]
+    return sorted(known, key=lambda each: each[0])
 
 
 def words(history: History, t: int) -> str:

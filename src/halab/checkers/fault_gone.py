@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from halab.checkers.context import NONE, Context, Promise
@@ -21,12 +22,12 @@ def check(history: History, context: Context) -> Verdict:
     lives = fault_lives(history)
     details = {life.id: [event.event for event in life.events] for life in lives}
     remaining = [life for life in lives if life.started is not None and not _gone(life)]
+    certain = [life for life in remaining if _unhealed(life)] if context.early else remaining
+    if certain:
+        return PROMISE.broken(context, len(certain), _told(certain), details)
     if remaining:
-        told = "; ".join(f"{life.describe()} {_state(life)}" for life in remaining)
-        witness = f"Not verified to be gone: {told}."
-        if context.early and not any(map(_unhealed, remaining)):
-            return PROMISE.unknown(context, f"{witness} The record ends too soon to tell.", details, len(remaining))
-        return PROMISE.broken(context, len(remaining), witness, details)
+        witness = f"{_told(remaining)} The record ends too soon to tell."
+        return PROMISE.unknown(context, witness, details, len(remaining))
     idle = [life.describe() for life in lives if life.started is None]
     if idle or not lives or context.faults > len(lives):
         return PROMISE.unknown(context, f"Never carried out: {'; '.join(idle) or 'the planned faults'}.", details)
@@ -34,13 +35,18 @@ def check(history: History, context: Context) -> Verdict:
 
 
 def _gone(life: FaultLife) -> bool:
-    gone, acted = life.last("gone"), life.last("observed") or life.last("injected")
-    return gone is not None and acted is not None and gone.t >= acted.t
+    """Whether that is the last that was seen of it."""
+    seen = [event.event for event in life.events if event.event in ("injected", "observed", "gone")]
+    return seen[-1:] == ["gone"]
 
 
 def _unhealed(life: FaultLife) -> bool:
     failed = life.last("failed")
     return failed is not None and NOT_HEALED in failed.detail
+
+
+def _told(lives: Sequence[FaultLife]) -> str:
+    return f"Not verified to be gone: {'; '.join(f'{life.describe()} {_state(life)}' for life in lives)}."
 
 
 def _state(life: FaultLife) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from halab.checkers.context import Context, Promise
-from halab.checkers.evidence import acknowledged, words, writable
+from halab.checkers.evidence import primaries, words
 from halab.history import History
 from halab.verdict import Bound, Comparison, Verdict
 
@@ -25,13 +25,10 @@ PROMISE: Final = Promise(
 
 
 def check(history: History, context: Context) -> Verdict:
-    """Newest timeline less the first, by acknowledged writes and looks at PostgreSQL."""
+    """Newest timeline less the first, by acknowledged commits, looks at PostgreSQL and final reads."""
     first: dict[int, tuple[int, str]] = {}
-    seen = [(complete.t, complete.timeline, complete.server) for _, complete in acknowledged(history)]
-    seen += [(look.t_end, look.timeline, look.node) for look in writable(history.observations)]
-    for t, timeline, server in seen:
-        if timeline is not None and (timeline not in first or t < first[timeline][0]):
-            first[timeline] = (t, server or "an unknown server")
+    for t, timeline, server in primaries(history, context):
+        first.setdefault(timeline, (t, server or "an unknown server"))
     if not first:
         return PROMISE.unknown(context, "No primary was ever seen, so no promotion can be told.")
     count = max(first) - min(first)

@@ -3,19 +3,20 @@
 The time runs from the healing of the fault (from its injection where nothing had to be healed, as after a switchover)
 to the first look at PostgreSQL over SQL that finds the node in recovery, streaming, on a timeline not older than the
 newest that any write or primary was seen on until then. A node that is the writable primary of the newest timeline that
-was seen before the next fault has come back too: it never lost the role, or regained it.
+was seen before the next fault, wherever that hits, has come back too: it never lost the role, or regained it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 
 from halab.checkers.context import Context, Promise
-from halab.checkers.evidence import FaultLife, acknowledged, fault_lives, words, writable
+from halab.checkers.evidence import FaultLife, fault_lives, is_writable, primaries, words
 from halab.history import History, Observation
-from halab.verdict import Bound, Comparison, Verdict
+from halab.verdict import Bound, Comparison, Status, Verdict
 
 PROMISE: Final = Promise(
     name="rejoined",
@@ -36,15 +37,22 @@ class _Return:
 
 def check(history: History, context: Context) -> Verdict:
     """The slowest return of any node that a fault hit."""
-    lives = [life for life in fault_lives(history) if life.target in context.nodes]
-    if not lives:
+    lives = fault_lives(history)
+    hit = [life for life in lives if life.target in context.nodes]
+    if not hit:
         return PROMISE.unknown(context, "No fault hit a PostgreSQL node, so none had to come back.")
-    idle = [life for life in lives if life.started is None]
-    if idle:
-        return PROMISE.unknown(context, f"{idle[0].describe()} was planned and never carried out.")
-    newest = _Newest(history)
-    ends = sorted(life.started for life in lives if life.started is not None)
-    returns = [_return(history, life, newest, ends) for life in lives]
+    starts = sorted(life.started for life in lives if life.started is not None)
+    newest = _Newest(history, context)
+    returns = [_return(history, life, newest, starts) for life in hit if life.started is not None]
+    idle = [f"{life.describe()} was planned and never carried out" for life in hit if life.started is None]
+    if not returns:
+        return PROMISE.unknown(context, f"{idle[0]}.")
+    verdict = _judged(history, context, returns)
+    # A node that came back too late did so whatever became of the other faults.
+    return verdict.downgraded(idle[0]) if idle and verdict.status is Status.VALID else verdict
+
+
+def _judged(history: History, context: Context, returns: list[_Return]) -> Verdict:
     details: dict[str, Any] = {
         found.life.id: {
             "node": found.life.target,
@@ -65,7 +73,7 @@ def check(history: History, context: Context) -> Verdict:
 
 def _missing(history: History, context: Context, never: list[_Return], details: dict[str, Any]) -> Verdict:
     """Of nodes that never came back. A record that ends before the healing does not have the time that counts."""
-    counted = [found for found in never if not context.early or found.life.last("healed")]
+    counted = [found for found in never if _over(found.life)]
     worst = max(counted or never, key=_seconds)
     witness = _never(history, worst)
     if not counted:
@@ -82,44 +90,36 @@ def _seconds(found: _Return) -> float:
 class _Newest:
     """The newest timeline known at any time."""
 
-    def __init__(self, history: History) -> None:
-        seen: dict[int, int] = {}
-        for _, complete in acknowledged(history):
-            if complete.timeline is not None and complete.timeline not in seen:
-                seen[complete.timeline] = complete.t
-        for look in writable(history.observations):
-            if look.timeline is not None:
-                seen[look.timeline] = min(look.t_end, seen.get(look.timeline, look.t_end))
-        self._times: list[int] = []
-        self._timelines: list[int] = []
-        for timeline, t in sorted(seen.items(), key=lambda item: item[1]):
-            if not self._timelines or timeline > self._timelines[-1]:
-                self._times.append(t)
-                self._timelines.append(timeline)
+    def __init__(self, history: History, context: Context) -> None:
+        seen = primaries(history, context)
+        self._times = [t for t, _, _ in seen]
+        self._timelines = list(accumulate((timeline for _, timeline, _ in seen), max, initial=0))
 
     def at(self, t: int) -> int:
         """0 while no primary was seen."""
-        known = bisect_right(self._times, t)
-        return self._timelines[known - 1] if known else 0
+        return self._timelines[bisect_right(self._times, t)]
 
 
 def _return(history: History, life: FaultLife, newest: _Newest, starts: list[int]) -> _Return:
-    since = _moment(life)
+    since = _since(life)
     reigning = newest.at(next((start for start in starts if start > since), history.last))
     for seen in history.observations:
         if seen.node != life.target or seen.source != "sql" or seen.t < since or not seen.ok or seen.timeline is None:
             continue
-        known = newest.at(seen.t_end)
-        standby = seen.in_recovery and seen.state == "streaming" and seen.timeline >= known > 0
-        primary = seen.in_recovery is False and seen.writable and seen.timeline >= reigning
-        if standby or primary:
+        standby = seen.state == "streaming" and seen.timeline >= newest.at(seen.t_end) > 0
+        if standby or (is_writable(seen) and seen.timeline >= reigning):
             return _Return(life, since, seen, (seen.t_end - since) / 1e9)
-    return _Return(life, since, None, (max(history.last, since) - since) / 1e9)
+    return _Return(life, since, None, (history.last - since) / 1e9)
 
 
-def _moment(life: FaultLife) -> int:
-    healed = life.last("healed") or life.last("injected") or life.last("observed")
-    return healed.t if healed is not None else life.started or 0
+def _since(life: FaultLife) -> int:
+    """Of a fault that was carried out: when it was healed, else injected, else seen to act."""
+    last = {event.event: event.t for event in life.events}
+    return next(last[step] for step in ("healed", "injected", "observed") if step in last)
+
+
+def _over(life: FaultLife) -> bool:
+    return any(event.event in ("healed", "gone") for event in life.events)
 
 
 def _returned(history: History, found: _Return) -> str:
@@ -128,12 +128,12 @@ def _returned(history: History, found: _Return) -> str:
     role = "streaming" if seen.in_recovery else "as primary"
     return (
         f"{found.life.target} was back {role} on timeline {seen.timeline} at {words(history, seen.t_end)}, "
-        f"{found.seconds:.1f} s after {_since(found.life)}."
+        f"{found.seconds:.1f} s after {_cause(found.life)}."
     )
 
 
-def _since(life: FaultLife) -> str:
-    return f"{life.describe()} was healed" if life.last("healed") else f"{life.describe()}"
+def _cause(life: FaultLife) -> str:
+    return f"{life.describe()} was healed" if life.last("healed") else life.describe()
 
 
 def _never(history: History, found: _Return) -> str:
@@ -148,5 +148,5 @@ def _never(history: History, found: _Return) -> str:
         state = f"it was last seen as {last.role} ({last.state}) on timeline {last.timeline} at {seen_at}"
     return (
         f"{found.life.target} never came back as a streaming standby in the {found.seconds:.1f} s after "
-        f"{_since(found.life)}: {state}."
+        f"{_cause(found.life)}: {state}."
     )

@@ -18,11 +18,11 @@ from typing import Any, Final
 import numpy as np
 
 from halab.checkers.context import EXAMPLES, NONE, Context, Promise
-from halab.checkers.evidence import Ack, committed, words, writable
+from halab.checkers.evidence import Ack, committed, read_primaries, words, writable
 from halab.consistency import primaries
 from halab.consistency.finding import Finding
 from halab.consistency.reigns import UNTOLD, Acknowledgements
-from halab.history import Complete, FinalRead, History, Observation
+from halab.history import FinalRead, History, Observation
 from halab.verdict import Verdict
 
 PROMISE: Final = Promise(
@@ -67,11 +67,7 @@ class _Evidence:
         """Looks and reads without a timeline prove nothing; an acknowledgement without one is counted as anonymous."""
         acks = committed(history, context)
         looks = [seen for seen in writable(history.observations) if seen.timeline is not None]
-        finals = [
-            final
-            for final in history.finals
-            if final.role == "primary" and final.error is None and final.timeline is not None
-        ]
+        finals = read_primaries(history)
         names = (
             {final.node for final in finals} | {complete.server for _, complete in acks} | {seen.node for seen in looks}
         )
@@ -81,12 +77,12 @@ class _Evidence:
         """As the theory wants them; what comes from a server in recovery does not say which primary it is of."""
         number: dict[str | None, int] = {name: at for at, name in enumerate(self.nodes)}
         rows = [
-            (number.get(complete.server, UNTOLD), _timeline(complete), invoke.t, complete.t)
-            for invoke, complete in self.acks
+            (number.get(done.server, UNTOLD), UNTOLD if done.in_recovery else _told(done.timeline), invoke.t, done.t)
+            for invoke, done in self.acks
         ]
-        rows += [(number[seen.node], _timeline(seen), seen.t, seen.t_end) for seen in self.looks]
-        rows += [(number[final.node], final.timeline or UNTOLD, self._begun(final), final.t) for final in self.finals]
-        node, term, invoke, complete = np.array(rows, dtype=np.int64).reshape(-1, 4).T
+        rows += [(number[seen.node], _told(seen.timeline), seen.t, seen.t_end) for seen in self.looks]
+        rows += [(number[final.node], _told(final.timeline), self._begun(final), final.t) for final in self.finals]
+        node, term, invoke, complete = np.array(rows, dtype=np.int64).reshape(len(rows), 4).T
         return Acknowledgements(op=np.arange(len(rows)), node=node, term=term, invoke=invoke, complete=complete)
 
     def tell(self, op: int) -> str:
@@ -110,9 +106,8 @@ class _Evidence:
         return f"{words(self.history, begin)} to {words(self.history, end)}"
 
 
-def _timeline(seen: Complete | Observation) -> int:
-    """The timeline of a primary."""
-    return UNTOLD if seen.timeline is None or seen.in_recovery else seen.timeline
+def _told(timeline: int | None) -> int:
+    return UNTOLD if timeline is None else timeline
 
 
 def _missing(history: History, context: Context, finding: Finding) -> str:

@@ -39,15 +39,15 @@ def _silent(operations: Sequence[Operation], clients: int) -> int:
     last: dict[str, int] = {}
     for operation in operations:
         done = operation.invoke.t if operation.complete is None else operation.complete.t
-        last[operation.invoke.client] = max(done, last.get(operation.invoke.client, 0))
-    return 0 if len(last) < clients else min(last.values(), default=0)
+        last[operation.invoke.client] = max(done, last.get(operation.invoke.client, done))
+    return min(last.values()) if last and len(last) >= clients else 0
 
 
 def _load_ended(history: History) -> bool:
     """Whether every client came to its end; after an interruption the recorder ends what is left of the load."""
     stop = history.phase("load-stop")
     broken = [record.fields.get("t") for record in history.opaque if record.kind == "interrupted"]
-    return stop is not None and not any(isinstance(t, int) and t <= stop for t in broken)
+    return stop is not None and all(isinstance(t, int) and t > stop for t in broken)
 
 
 def _until(operations: Sequence[Operation], horizon: int) -> tuple[Operation, ...]:

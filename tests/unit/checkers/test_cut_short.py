@@ -65,6 +65,16 @@ def test_time_to_come_back_does_not_run_while_the_fault_acts() -> None:
     verdict = judged("rejoined", "within", 60, writes(0, 10), BEGUN, look("pg1", 95, ok=False))
     assert verdict.status is Status.UNKNOWN
     assert "before the fault was healed" in verdict.witness
+    over = judged("rejoined", "within", 60, writes(0, 10), fault(ACTING | {"gone": 12}), look("pg1", 95, ok=False))
+    assert over.status is Status.INVALID, "nothing had to be healed"
+
+
+def test_of_nodes_that_are_away_only_those_count_whose_fault_was_healed() -> None:
+    """The first has been hit for 85 s, the other has had 25 s to come back."""
+    other = fault({"planned": 70, "injected": 70.1, "healed": 75}, name="other", target="pg2")
+    verdict = judged("rejoined", "within", 60, writes(0, 10), BEGUN, other, look("pg2", 95, ok=False))
+    assert (verdict.status, verdict.measured) == (Status.UNKNOWN, pytest.approx(25))
+    assert "pg2 never came back" in verdict.witness
 
 
 def test_a_return_that_was_too_late_stands_though_another_is_missing() -> None:
@@ -87,7 +97,10 @@ def test_a_fault_that_could_not_be_healed_remains_however_the_record_ends() -> N
     failed = FaultEvent(t=at(20), id="drill-1", fault="power", target="pg1", event="failed")
     assert judged("fault_gone", "", 0, BEGUN, failed).status is Status.UNKNOWN, "its playbook failed, no more"
     tried = FaultEvent(t=at(20), id="drill-1", fault="power", target="pg1", event="failed", detail={NOT_HEALED: "no"})
-    assert judged("fault_gone", "", 0, BEGUN, tried).status is Status.INVALID
+    other = fault(ACTING, name="other", target="pg2")
+    verdict = judged("fault_gone", "", 0, BEGUN, tried, other)
+    assert (verdict.status, verdict.measured) == (Status.INVALID, 1)
+    assert verdict.witness == "Not verified to be gone: power on pg1 (drill-1) was never healed.", "the other may be"
 
 
 @pytest.mark.parametrize(

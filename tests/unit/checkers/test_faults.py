@@ -38,6 +38,12 @@ def test_a_fault_that_was_not_seen_to_act_proves_nothing(steps: dict[FaultStep, 
     assert words in verdict.witness
 
 
+def test_a_fault_that_nobody_planned_is_judged_all_the_same() -> None:
+    unplanned = replace(CONTEXT, faults=0)
+    assert fault_acted.check(history(fault(POWER)), unplanned).status is Status.VALID
+    assert fault_gone.check(history(fault(POWER)), unplanned).status is Status.VALID
+
+
 def test_why_a_fault_failed_is_told() -> None:
     event = FaultEvent(
         t=at(9), id="drill-1", fault="power", target="pg1", event="failed", detail={"error": "no such host"}
@@ -68,6 +74,8 @@ def test_no_fault_at_all_proves_nothing() -> None:
         (without("gone", "healed"), "was never healed"),
         (without("gone", "healed", "observed"), "was never healed"),
         (without("gone") | {"gone": 5.0}, "nobody saw its effect end"),
+        (without("gone", "observed") | {"gone": 5.0}, "nobody saw its effect end"),
+        (without("gone", "injected") | {"gone": 5.0}, "nobody saw its effect end"),
     ],
 )
 def test_a_fault_that_may_remain_breaks_the_promise(steps: dict[FaultStep, float], words: str) -> None:

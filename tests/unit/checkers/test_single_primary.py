@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from tests.unit.checkers.handmade import CONTEXT, NODES, final, history, look, looks, phase, write
 
 from halab.checkers.single_primary import check
-from halab.history import FinalRead, Record
+from halab.history import FinalRead, Observation, Record
 from halab.verdict import Status
 
 OLD = write(1, 1.0, 1.1, server="pg1", timeline=1)
@@ -19,6 +19,14 @@ def test_one_primary_after_the_other_is_kept() -> None:
     assert verdict.status is Status.VALID
     assert verdict.measured == 0
     assert "pg1 on timeline 1, then pg2 on timeline 2" in verdict.witness
+
+
+def test_how_long_each_was_seen_as_primary_is_told_to_the_microsecond() -> None:
+    verdict = check(history(looks(), OLD, write(2, 20.0000006, 20.1000006, server="pg2", timeline=2)), CONTEXT)
+    assert verdict.details["primaries"] == [
+        {"server": "pg1", "timeline": 1, "first_s": 1.0, "last_s": 1.1},
+        {"server": "pg2", "timeline": 2, "first_s": 20.000001, "last_s": 20.100001},
+    ]
 
 
 def test_an_acknowledgement_of_the_old_timeline_begun_after_one_of_the_new_is_a_second_primary() -> None:
@@ -152,15 +160,18 @@ def test_final_reads_of_replicas_and_those_that_failed_or_have_no_timeline_are_n
     assert verdict.details["evidence"] == 3
 
 
-def test_acknowledgements_without_provenance_prove_nothing() -> None:
-    for anonymous in (write(3, 5, 6, server=None), write(3, 5, 6, timeline=None)):
+def test_acknowledgements_without_provenance_or_of_a_server_in_recovery_prove_nothing() -> None:
+    invoke, done = write(3, 5, 6)
+    recovering = [invoke, replace(done, in_recovery=True)]
+    for anonymous in (write(3, 5, 6, server=None), write(3, 5, 6, timeline=None), recovering):
         verdict = check(history(looks(), OLD, anonymous), CONTEXT)
         assert verdict.status is Status.UNKNOWN
         assert "1 acknowledged writes do not say" in verdict.witness
 
 
-def test_a_node_that_was_never_looked_at_may_have_been_a_second_primary() -> None:
-    verdict = check(history(looks(NODES[:2]), look("pg3", 2, ok=False), OLD, NEW), CONTEXT)
+@pytest.mark.parametrize("seen", [look("pg3", 2, ok=False), look("pg3", 2, role="replica", source="rest")])
+def test_a_node_of_which_only_patroni_told_may_have_been_a_second_primary(seen: Observation) -> None:
+    verdict = check(history(looks(NODES[:2]), seen, OLD, NEW), CONTEXT)
     assert verdict.status is Status.UNKNOWN
     assert "No look at PostgreSQL of pg3" in verdict.witness
 
