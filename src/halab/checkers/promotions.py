@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from halab.checkers.context import Context, Promise
-from halab.checkers.evidence import acknowledged, words, writable
+from halab.checkers.evidence import committed, words, writable
 from halab.history import History
 from halab.verdict import Bound, Comparison, Verdict
 
@@ -27,7 +27,7 @@ PROMISE: Final = Promise(
 def check(history: History, context: Context) -> Verdict:
     """Newest timeline less the first, by acknowledged writes and looks at PostgreSQL."""
     first: dict[int, tuple[int, str]] = {}
-    seen = [(complete.t, complete.timeline, complete.server) for _, complete in acknowledged(history)]
+    seen = [(complete.t, complete.timeline, complete.server) for _, complete in committed(history, context)]
     seen += [(look.t_end, look.timeline, look.node) for look in writable(history.observations)]
     for t, timeline, server in seen:
         if timeline is not None and (timeline not in first or t < first[timeline][0]):
