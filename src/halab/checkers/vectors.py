@@ -34,11 +34,12 @@ class _Found:
     """What searches and the final list tell: violations by name, and what the index missed."""
 
     missed: list[Operation] = field(default_factory=list)
-    wrong: dict[str, list[Operation]] = field(default_factory=dict)
+    wrong: dict[str, dict[int, Operation]] = field(default_factory=dict)
     strangers: list[int] = field(default_factory=list)
 
-    def add(self, name: str, operation: Operation) -> None:
-        self.wrong.setdefault(name, []).append(operation)
+    def add(self, name: str, number: int, operation: Operation) -> None:
+        """Once for each `number`, a row or an operation: a row that is gone may be asked for often."""
+        self.wrong.setdefault(name, {}).setdefault(number, operation)
 
 
 def check(history: History, context: Context) -> Verdict:
@@ -61,9 +62,9 @@ def check(history: History, context: Context) -> Verdict:
 def _judge_search(search: Operation, insert: Operation | None, found: _Found) -> None:
     seen = _answer(search)
     if not seen["there"] and insert and insert.complete and insert.complete.t < search.invoke.t:
-        found.add("lost", search)
+        found.add("lost", insert.invoke.op, search)
     if seen["found"] is not None and abs(seen["told"] - seen["exact"]) > TOLERANCE:
-        found.add("wrong-distance", search)
+        found.add("wrong-distance", search.invoke.op, search)
     elif seen["there"] and (seen["found"] is None or seen["exact"] > seen["nearest"] + TOLERANCE):
         found.missed.append(search)
 
@@ -75,9 +76,9 @@ def _judge_final(final: Operation, inserts: Sequence[Operation], found: _Found) 
         asked: Any = insert.invoke.value
         tried.add(int(asked))
         if insert.outcome == "ok" and asked not in there:
-            found.add("lost", insert)
+            found.add("lost", insert.invoke.op, insert)
         elif insert.outcome == "fail" and asked in there:
-            found.add("failed-but-present", insert)
+            found.add("failed-but-present", insert.invoke.op, insert)
     found.strangers = there.without(Ids.of((number, number) for number in tried)).examples(EXAMPLES)
 
 
@@ -90,26 +91,38 @@ def _judged(
         "inserted": inserted,
         "missed": len(found.missed),
         "anomalies": {name: len(each) for name, each in found.wrong.items()},
-        "missed_examples": [described(history, each) for each in found.missed[:EXAMPLES]],
+        "missed_examples": [_told(history, each) for each in found.missed[:EXAMPLES]],
         "wrong_examples": {
-            name: [described(history, each) for each in those[:EXAMPLES]] for name, those in found.wrong.items()
+            name: [_told(history, each) for each in [*those.values()][:EXAMPLES]] for name, those in found.wrong.items()
         },
         "unexpected": found.strangers,
     }
-    wrong = [f"{len(those)} {name}, as {described(history, those[0])}." for name, those in found.wrong.items()]
+    wrong = [
+        f"{len(those)} {name}, as {_told(history, next(iter(those.values())))}." for name, those in found.wrong.items()
+    ]
     if found.strangers:
         wrong.append(f"Row {found.strangers[0]} is there, and nobody inserted it.")
     if wrong:
         return PROMISE.broken(context, missed, " ".join(wrong), details)
     words = f"{searches} searches for {inserted} rows found all but {len(found.missed)} next to themselves."
     if found.missed:
-        words += f" The first that was missed: {described(history, found.missed[0])}."
+        words += f" The first that was missed: {_told(history, found.missed[0])}."
     if not searches:
         return PROMISE.unknown(context, "No search was answered.", details)
     if not resolved and PROMISE.bound(context).holds(missed):
         why = f"The rows could not be listed after the load, so that a lost one would not show. {words}"
         return PROMISE.unknown(context, why, details, missed)
     return PROMISE.judge(context, missed, words, details)
+
+
+def _told(history: History, operation: Operation) -> str:
+    """An operation in words, and what a search answered."""
+    words, seen = described(history, operation), _answer(operation)
+    if operation.invoke.f != "search":
+        return words
+    if seen["found"] is None:
+        return f"{words}, which found no row"
+    return f"{words}, which found row {seen['found']} at {seen['told']:g} where {seen['exact']:g} is right"
 
 
 def _answer(operation: Operation) -> Any:
