@@ -37,13 +37,13 @@ def workload_gap(
             return f"no {kind} was ever acknowledged ({len(found)} were tried)"
         if not any(operation.outcome == "ok" for operation in found[-LAST:]):
             return f"the last {min(LAST, len(found))} of {kind} all failed: the service was not there at the end"
-    start, end = _before_faults(history, window)
+    start, end, until = _before_faults(history, window)
     seconds = (end - start) / 1e9
     if seconds < LEAST_SECONDS:
-        return f"the load ran only {max(seconds, 0):.1f} s before the fault; at least {LEAST_SECONDS:g} s are needed"
+        return f"the load ran only {max(seconds, 0):.1f} s{until}; at least {LEAST_SECONDS:g} s are needed"
     ok = sum(operation.outcome == "ok" and start <= operation.invoke.t <= end for operation in of_load)
     rate = planned.clients * planned.rate / (servers if planned.route == "direct" else 1)
-    return _too_few("operations", ok, rate, seconds)
+    return _too_few("operations", ok, rate, seconds, until)
 
 
 def load_gap(history: History, context: Context) -> str:
@@ -58,10 +58,10 @@ def load_gap(history: History, context: Context) -> str:
     window = load_window(history)
     if window is None:
         return "the load never started (the history has no phase 'load-start')"
-    start, end = _before_faults(history, window)
+    start, end, until = _before_faults(history, window)
     seconds = (end - start) / 1e9
     if seconds < LEAST_SECONDS:
-        return f"the load ran only {max(seconds, 0):.1f} s before the fault; at least {LEAST_SECONDS:g} s are needed"
+        return f"the load ran only {max(seconds, 0):.1f} s{until}; at least {LEAST_SECONDS:g} s are needed"
     writes = reads = 0
     for operation in history.operations:
         complete = operation.complete
@@ -74,7 +74,7 @@ def load_gap(history: History, context: Context) -> str:
         ("writes", writes, planned.writers * planned.write_rate),
         ("reads", reads, planned.readers * planned.read_rate),
     )
-    return next((gap for kind, count, rate in wanted if (gap := _too_few(kind, count, rate, seconds))), "")
+    return next((gap for kind, count, rate in wanted if (gap := _too_few(kind, count, rate, seconds, until))), "")
 
 
 def end_gap(history: History) -> str:
@@ -90,16 +90,18 @@ def end_gap(history: History) -> str:
     return ""
 
 
-def _too_few(kind: str, count: int, rate: float, seconds: float) -> str:
+def _too_few(kind: str, count: int, rate: float, seconds: float, until: str) -> str:
     if count >= LEAST_SHARE * rate * seconds:
         return ""
     return (
-        f"{count} {kind} were acknowledged in the {seconds:.1f} s before the fault, {count / seconds:.1f} a second; "
+        f"{count} {kind} were acknowledged in {seconds:.1f} s{until}, {count / seconds:.1f} a second; "
         f"{rate:g} a second were planned and at least half of that is needed"
     )
 
 
-def _before_faults(history: History, window: tuple[int, int]) -> tuple[int, int]:
-    """From the start of the load to the first fault or to its end."""
+def _before_faults(history: History, window: tuple[int, int]) -> tuple[int, int, str]:
+    """From the start of the load to the first fault, in words too, or to its end."""
     fault = first_fault(history)
-    return window[0], min(window[1], fault) if fault is not None else window[1]
+    if fault is None or fault > window[1]:
+        return *window, ""
+    return window[0], fault, " before the fault"
