@@ -39,7 +39,7 @@ from halab.checkers import (
     write_outage,
 )
 from halab.checkers.context import Context, Promise
-from halab.checkers.evidence import fault_lives
+from halab.checkers.evidence import fault_lives, told_of
 from halab.checkers.gate import end_gap, load_gap, workload_gap
 from halab.errors import InputError, Problem
 from halab.history import History
@@ -139,7 +139,7 @@ def _judge(history: History, context: Context) -> Judgement:
 
 def _idle(history: History, context: Context) -> str:
     """That planned faults never began, in words; empty where all did."""
-    begun = sum(life.started is not None for life in fault_lives(history))
+    begun = told_of(history, [life for life in fault_lives(history) if life.started is not None])
     return f"{context.faults - begun} of {context.faults} planned faults never began" if begun < context.faults else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from halab.checkers.context import NONE, Context, Promise
-from halab.checkers.evidence import FaultLife, fault_lives
+from halab.checkers.evidence import FaultLife, fault_lives, told_of
 from halab.history import History
 from halab.history.records import NOT_HEALED
 from halab.verdict import Verdict
@@ -28,7 +28,7 @@ def check(history: History, context: Context) -> Verdict:
             return PROMISE.unknown(context, f"{witness} The record ends too soon to tell.", details, len(remaining))
         return PROMISE.broken(context, len(remaining), witness, details)
     idle = [life.describe() for life in lives if life.started is None]
-    if idle or not lives or context.faults > len(lives):
+    if idle or not lives or context.faults > told_of(history, lives):
         return PROMISE.unknown(context, f"Never carried out: {'; '.join(idle) or 'the planned faults'}.", details)
     return PROMISE.judge(context, 0, f"Verified to be gone: {'; '.join(life.describe() for life in lives)}.", details)
 
