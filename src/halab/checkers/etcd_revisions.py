@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from halab.checkers.findings import common
@@ -44,13 +45,25 @@ def ordered(operations: Sequence[Operation], wrote: Callable[[Operation], bool],
             writes.append(VersionWrite(**version))
         else:
             reads.append(VersionRead(**version))
-    finding = monotonic.check(reads, writes, tell=tell)
+    finding = _in_words(monotonic.check(reads, writes, tell=tell), operations, tell)
     compared = sum(finding.details["compared"].values())
     if finding.status is not Status.INVALID and compared:
         # The four guarantees, for one session of everybody, are one order: whichever pairs there are prove it.
         words = f"{compared} pairs of operations have revisions in the order of time."
         return Finding(status=Status.VALID, words=words, judged=finding.judged, details=finding.details)
     return finding
+
+
+def _in_words(finding: Finding, operations: Sequence[Operation], tell: Tell) -> Finding:
+    """Without the session and the key that all operations share here: nobody has heard of them."""
+    made = {operation.invoke.op: revision(operation) for operation in operations}
+    anomalies = []
+    for anomaly in finding.anomalies:
+        earlier, later = anomaly.operations
+        before = f"{tell(earlier)}, which had ended before it began, has {made[earlier]}"
+        anomalies.append(replace(anomaly, words=f"{tell(later)} has revision {made[later]}, and {before}."))
+    words = " ".join(anomaly.words for anomaly in anomalies[:1]) or finding.words
+    return replace(finding, words=words, anomalies=tuple(anomalies))
 
 
 def together(findings: Mapping[str, Finding]) -> Finding:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import ClassVar, Final
 
 from halab.consistency.call import Call
-from halab.consistency.columns import INFO
+from halab.consistency.columns import INFO, OK
 from halab.consistency.linear.model import IMPOSSIBLE, KIND, Frame, Mark, Simple, State, Token, Traces
 
 UNSEEN: Final = Mark("a value that no call looks for")
@@ -35,6 +35,11 @@ class Register(Simple):
         if _refused(call):
             return state if state != expected else IMPOSSIBLE
         return after if state == expected else IMPOSSIBLE
+
+    def words(self, call: Call) -> str:
+        """A read that was answered with nothing tells that."""
+        said = super().words(call)
+        return f"{said} -> None" if call.f == "read" and call.outcome == OK and call.result is None else said
 
     def reads(self, call: Call) -> bool:
         return call.f == "read" or _refused(call)
