@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import ClassVar, Final
 
 from halab.consistency.call import Call
-from halab.consistency.columns import INFO, OK
+from halab.consistency.columns import INFO
 from halab.consistency.linear.model import IMPOSSIBLE, KIND, Frame, Mark, Simple, State, Token, Traces
 
 UNSEEN: Final = Mark("a value that no call looks for")
@@ -39,7 +39,7 @@ class Register(Simple):
     def words(self, call: Call) -> str:
         """A read that was answered with nothing tells that."""
         said = super().words(call)
-        return f"{said} -> None" if call.f == "read" and call.outcome == OK and call.result is None else said
+        return f"{said} -> None" if call.f == "read" and call.result is None else said
 
     def reads(self, call: Call) -> bool:
         return call.f == "read" or _refused(call)
