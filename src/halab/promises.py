@@ -108,9 +108,9 @@ def judge(history: History, context: Context) -> Judgement:
     """Verdicts on all promises of `context`, in the order of the scenario, gated by what the run could prove.
 
     A kept promise becomes UNKNOWN when the history is cut short, or when it needs a load and the planned one did not
-    run or ended in failures. A broken promise stands, except where it only measures the load itself. What had not
-    happened when the record ended too soon may still have happened in time; and of clients only that part of such a
-    record is judged in which nothing can be missing.
+    run or ended in failures or silence. A broken promise stands, except where it only measures the load itself. What
+    had not happened when the record ended too soon may still have happened in time; and of clients only that part of
+    such a record is judged in which nothing can be missing.
     """
     with without_cyclic_collection():
         return _judge(history, context)

@@ -6,6 +6,7 @@ The idea of a minimum rate before the fault is etcd's: its robustness tests fail
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from halab.checkers.context import Context, PlannedWorkload
@@ -14,6 +15,8 @@ from halab.history import History, Operation
 
 LEAST_SHARE = 0.5
 LEAST_SECONDS = 1.0
+SILENT_AFTER_S: Final = 5.0
+"""Or twice as long as clients had paused before."""
 LAST: Final = 20
 """Of so many operations of each kind, the last, one must have succeeded: failures at the end prove no recovery."""
 
@@ -78,16 +81,29 @@ def load_gap(history: History, context: Context) -> str:
 
 
 def end_gap(history: History) -> str:
-    """Why the end of the basic load proves no recovery, in words; empty where its last operations succeeded."""
+    """Why the end of the basic load proves no recovery, in words; empty where its last operations succeeded in time."""
     window = load_window(history)
     if window is None:
         return ""
     of_load = [operation for operation in history.operations if operation.invoke.t <= window[1]]
     for noun, writes in (("writes", True), ("reads", False)):
-        last = [operation for operation in of_load if (operation.invoke.f in WRITES) is writes][-LAST:]
+        found = [operation for operation in of_load if (operation.invoke.f in WRITES) is writes]
+        last = found[-LAST:]
         if last and not any(operation.outcome == "ok" for operation in last):
             return f"the last {len(last)} {noun} all failed: the service was not there at the end"
+        silent = _silence(found, window)
+        if silent:
+            return f"nobody tried any {noun} in the last {silent:.1f} s of the load: clients fell silent"
     return ""
+
+
+def _silence(operations: Sequence[Operation], window: tuple[int, int]) -> float:
+    """For how many seconds clients did nothing at the end of the load; 0 where that was no longer than usual."""
+    asked = [operation.invoke.t for operation in operations]
+    ended = [operation.complete.t for operation in operations if operation.complete is not None]
+    silent = (window[1] - max([*asked, *ended], default=window[1])) / 1e9
+    pause = max((later - earlier for earlier, later in pairwise([window[0], *asked])), default=0) / 1e9
+    return silent if silent > max(SILENT_AFTER_S, 2 * pause) else 0.0
 
 
 def _too_few(kind: str, count: int, rate: float, seconds: float, until: str) -> str:

@@ -1,0 +1,72 @@
+"""The share of operations that succeeded, counted once more; and loads that prove nothing because nobody tried."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from tests.unit.checkers.handmade import CONTEXT, Parts, bounded, fault, finals, history, looks, read, write, writes
+
+from halab.checkers import PlannedLoad, operations_ok
+from halab.checkers.gate import end_gap
+from halab.history import Record
+from halab.promises import judge, parse_bounds
+from halab.verdict import Status
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_share_is_that_of_all_operations_that_the_load_began(seed: int) -> None:
+    chance, parts, outcomes = Random(seed), [], []  # noqa: S311
+    for number in range(200):
+        begin, outcome = chance.uniform(-2, 64), chance.choice(("ok",) * 9 + ("fail", "info", None))
+        if chance.random() < 0.5:
+            parts.append(write(number, begin, None if outcome is None else begin + 3, outcome=outcome or "info"))
+        else:
+            parts.append(read(begin, begin + 3, outcome=outcome or "info"))
+        if 0 <= begin <= 60:
+            outcomes.append(outcome == "ok")
+    share = 100 * sum(outcomes) / len(outcomes)
+    for comparison, kept in ((">", False), (">=", True)):
+        verdict = operations_ok.check(history(parts), bounded("operations_ok", comparison, share))
+        assert verdict.measured == pytest.approx(share, abs=1e-12)
+        assert (verdict.status is Status.VALID) is kept
+        assert f"{sum(outcomes)} of {len(outcomes)} operations" in verdict.witness
+
+
+READING: list[Record] = [each for n in range(600) for each in read(n / 10, n / 10 + 0.001)]
+WHOLE = writes(0, 60)
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ("", (WHOLE, READING)),
+        ("nobody tried any writes in the last 40.1 s of the load", (writes(0, 20), READING)),
+        ("nobody tried any reads in the last 6.0 s of the load", (WHOLE, READING[: 2 * 541])),
+        ("", (WHOLE, READING[: 2 * 552])),
+        ("", (writes(0, 20), write(9000, 25, 57), READING)),
+        ("", ([write(number, 9 * number, 9 * number + 0.1) for number in range(6)], READING)),
+        ("", ([write(1, 9, 9.1), write(2, 18, 18.1), write(3, 42, 42.1)], READING)),
+    ],
+)
+def test_clients_that_fell_silent_prove_no_recovery(words: str, parts: tuple[Parts, ...]) -> None:
+    """Not those who wait for an answer, nor those who always pause for as long."""
+    gap = end_gap(history(*parts))
+    assert (words in gap, bool(gap)) == (True, bool(words)), gap
+
+
+def test_what_clients_that_fell_silent_measured_is_not_proven() -> None:
+    bounds = parse_bounds({"operations_ok": {}, "lost_writes": {}, "single_writer": {}})
+    hit = fault({"planned": 20, "injected": 20.1, "observed": 20.2, "healed": 30, "gone": 31})
+    planned = replace(CONTEXT, load=PlannedLoad(writers=1, write_rate=10), bounds=bounds)
+    silent = judge(history(writes(0, 20), looks(), hit, finals([(1, 200)])), planned)
+    assert {verdict.status for verdict in silent.promises[:3]} == {Status.UNKNOWN}
+    assert "fell silent" in silent.promises[0].witness
+    busy = judge(history(WHOLE, looks(), hit, finals([(1, 600)])), planned)
+    assert {verdict.status for verdict in busy.promises} == {Status.VALID}
+
+
+def test_a_load_without_a_fault_is_not_told_of_one() -> None:
+    thin = judge(history(writes(0, 60, rate=4), looks()), bounded("operations_ok", ">", 95)).promises[0]
+    assert "240 writes were acknowledged in 60.0 s, 4.0 a second" in thin.witness
