@@ -40,6 +40,9 @@ def workload_gap(
             return f"no {kind} was ever acknowledged ({len(found)} were tried)"
         if not any(operation.outcome == "ok" for operation in found[-LAST:]):
             return f"the last {min(LAST, len(found))} of {kind} all failed: the service was not there at the end"
+    silent = _silence(of_load, window) if history.phase("load-stop") is not None else 0.0
+    if silent:
+        return f"nobody tried anything in the last {silent:.1f} s of the load: clients fell silent"
     start, end, until = _before_faults(history, window)
     seconds = (end - start) / 1e9
     if seconds < LEAST_SECONDS:

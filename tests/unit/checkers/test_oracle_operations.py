@@ -6,11 +6,13 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from tests.unit.checkers import handmade_workload
 from tests.unit.checkers.handmade import CONTEXT, Parts, bounded, fault, finals, history, looks, read, write, writes
+from tests.unit.checkers.handmade_workload import SECOND, Workload
 
 from halab.checkers import PlannedLoad, operations_ok
-from halab.checkers.gate import end_gap
-from halab.history import Record
+from halab.checkers.gate import end_gap, workload_gap
+from halab.history import Phase, Record
 from halab.promises import judge, parse_bounds
 from halab.verdict import Status
 
@@ -65,6 +67,18 @@ def test_what_clients_that_fell_silent_measured_is_not_proven() -> None:
     assert "fell silent" in silent.promises[0].witness
     busy = judge(history(WHOLE, looks(), hit, finals([(1, 600)])), planned)
     assert {verdict.status for verdict in busy.promises} == {Status.VALID}
+
+
+@pytest.mark.parametrize(("last", "silent"), [(20, True), (56, False)])
+def test_clients_of_a_workload_that_fell_silent_prove_no_recovery(last: int, silent: bool) -> None:
+    bank = Workload("bank")
+    made = [bank.operation(n, "read") for n in range(last)]
+    planned = replace(bank.context.workloads["bank"], kinds=("read",), rate=0)
+    whole = handmade_workload.history(*made, [Phase(t=60 * SECOND, name="load-stop")])
+    gap = workload_gap(whole, planned, whole.workloads["bank"])
+    assert gap == ("nobody tried anything in the last 40.5 s of the load: clients fell silent" if silent else "")
+    cut = handmade_workload.history(*made)
+    assert workload_gap(replace(cut, last=60 * SECOND), planned, cut.workloads["bank"]) == "", "a record that was cut"
 
 
 def test_a_load_without_a_fault_is_not_told_of_one() -> None:
