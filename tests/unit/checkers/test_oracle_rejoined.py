@@ -40,6 +40,36 @@ def test_the_old_primary_of_a_timeline_that_was_over_when_it_woke_is_not_back() 
     assert verdict.measured == pytest.approx(10.004)
 
 
+BEFORE = fault({"planned": 3, "injected": 3.1, "observed": 3.2, "healed": 5, "gone": 6}, name="before", target="pg3")
+
+
+def test_a_fault_that_was_over_excuses_no_old_primary() -> None:
+    """A replica was hit and is back; then the leader hands over, and is seen before anybody sees the new one."""
+    steps = {"planned": 9.9, "injected": 10.0, "observed": 10.1, "gone": 11}
+    parts = (OLD, BEFORE, look("pg3", 6, role="replica"), fault(steps, kind="switchover"), look("pg1", 10.2), NEW)
+    ends = (look("pg1", 25, role="replica", timeline=2), look("pg3", 25, role="replica", timeline=2))
+    verdict = check(history(*parts, *ends), CONTEXT)
+    assert verdict.details["drill-1"]["back_after_s"] == pytest.approx(15.004)
+    assert verdict.details["before"]["back_after_s"] == pytest.approx(1.004)
+
+
+def test_the_next_fault_is_the_first_of_those_that_follow() -> None:
+    third = fault({"planned": 80, "injected": 80.1, "observed": 80.2, "healed": 81}, name="third", target="etcd2")
+    moved = [look("pg1", 31), look("pg2", 65, timeline=2), look("pg1", 95, role="replica", timeline=2)]
+    assert check(history(OLD, DELAY, etcd_fault(60), third, moved), CONTEXT).measured == pytest.approx(1.004)
+
+
+def test_looks_before_the_healing_are_no_return() -> None:
+    early = [look("pg1", 25, role="replica", timeline=2), look("pg1", 26, timeline=2)]
+    assert check(history(DELAY, NEW, early, BACK), CONTEXT).measured == pytest.approx(15.004)
+
+
+def test_a_look_without_a_timeline_or_in_recovery_without_a_stream_is_no_return() -> None:
+    odd = [look("pg1", 35, role="replica", timeline=None), look("pg1", 36, timeline=None)]
+    read_only = changed(look("pg1", 37, timeline=2), writable=False)
+    assert check(history(DELAY, NEW, odd, read_only, BACK), CONTEXT).measured == pytest.approx(15.004)
+
+
 def again(begin: float, healed: float) -> list[Record]:
     steps = {"planned": begin, "injected": begin + 0.1, "observed": begin + 0.2, "healed": healed, "gone": healed + 1}
     return fault(steps, name="again")
@@ -56,6 +86,22 @@ def test_a_node_that_had_its_time_before_it_was_hit_again_was_late() -> None:
     parts = (DELAY, again(50, 55), NEW, look("pg1", 57, role="replica", timeline=2))
     assert check(history(*parts), bounded("rejoined", "<=", 15)).status is Status.INVALID
     assert check(history(*parts), bounded("rejoined", "<=", 25)).status is Status.VALID
+
+
+def test_an_earlier_fault_of_the_same_node_gives_no_other_time() -> None:
+    first = fault({"planned": 2, "injected": 2.1, "observed": 2.2, "healed": 4, "gone": 5}, name="first")
+    parts = (OLD, first, look("pg1", 5), DELAY, NEW, look("pg1", 95, role="replica", timeline=2))
+    verdict = check(history(*parts), CONTEXT)
+    assert (verdict.status, verdict.measured) == (Status.INVALID, pytest.approx(65.004))
+    assert verdict.details["first"]["back_after_s"] == pytest.approx(1.004)
+
+
+def test_of_several_nodes_that_never_came_back_the_one_that_was_away_for_longest_is_told() -> None:
+    other = fault({"planned": 40, "injected": 41, "observed": 42, "healed": 50}, name="other", target="pg3")
+    verdict = check(history(fault(POWER), other, NEW, look("pg1", 90, ok=False), look("pg3", 90, ok=False)), CONTEXT)
+    assert (verdict.measured, verdict.witness[:14]) == (pytest.approx(70), "pg1 never came")
+    unhealed = fault({"planned": 40, "injected": 41, "observed": 42}, name="other", target="pg3")
+    assert check(history(unhealed, NEW, look("pg3", 90, ok=False)), CONTEXT).status is Status.INVALID
 
 
 def test_a_node_that_was_back_while_a_later_fault_acted_on_it_was_back() -> None:
