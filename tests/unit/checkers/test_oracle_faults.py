@@ -41,6 +41,10 @@ def test_a_fault_on_two_machines_is_not_two_of_the_scenario() -> None:
     assert "1 of 2 planned faults never began" in promotions.witness
 
 
+def test_a_fault_that_nobody_planned_is_judged_too() -> None:
+    assert fault_acted.check(history(on(1, ("pg1",))), replace(CONTEXT, faults=0)).status is Status.VALID
+
+
 def test_all_faults_that_are_missing_are_counted() -> None:
     assert fault_acted.check(history(on(1, ("pg1",), 2)), replace(CONTEXT, faults=4)).measured == 4
 

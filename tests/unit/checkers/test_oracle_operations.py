@@ -11,7 +11,7 @@ from tests.unit.checkers.handmade import CONTEXT, Parts, bounded, fault, finals,
 from tests.unit.checkers.handmade_workload import SECOND, Workload
 
 from halab.checkers import PlannedLoad, operations_ok
-from halab.checkers.gate import end_gap, workload_gap
+from halab.checkers.gate import end_gap, load_gap, workload_gap
 from halab.history import Phase, Record
 from halab.promises import judge, parse_bounds
 from halab.verdict import Status
@@ -48,6 +48,8 @@ WHOLE = writes(0, 60)
         ("nobody tried any reads in the last 6.0 s of the load", (WHOLE, READING[: 2 * 541])),
         ("", (WHOLE, READING[: 2 * 552])),
         ("", (writes(0, 20), write(9000, 25, 57), READING)),
+        ("", (writes(0, 50), write(9000, 57, None), READING)),
+        ("the last 26.0 s", ([write(number, 11 * number, 11 * number + 1) for number in range(4)], READING)),
         ("", ([write(number, 9 * number, 9 * number + 0.1) for number in range(6)], READING)),
         ("", ([write(1, 9, 9.1), write(2, 18, 18.1), write(3, 42, 42.1)], READING)),
     ],
@@ -79,6 +81,11 @@ def test_clients_of_a_workload_that_fell_silent_prove_no_recovery(last: int, sil
     assert gap == ("nobody tried anything in the last 40.5 s of the load: clients fell silent" if silent else "")
     cut = handmade_workload.history(*made)
     assert workload_gap(replace(cut, last=60 * SECOND), planned, cut.workloads["bank"]) == "", "a record that was cut"
+
+
+def test_a_fault_after_the_load_is_none_before_its_end() -> None:
+    late = fault({"planned": 70, "injected": 70.1, "observed": 70.2, "healed": 71, "gone": 72})
+    assert "240 writes were acknowledged in 60.0 s, 4.0" in load_gap(history(writes(0, 60, rate=4), late), CONTEXT)
 
 
 def test_a_load_without_a_fault_is_not_told_of_one() -> None:
