@@ -120,3 +120,5 @@ def test_what_a_search_found_is_told() -> None:
     assert "which found row 7 at 300.5 where 299.5 is right" in wrong.witness
     missed = vectors.check(history(*parts[:1], *parts[2:]), LOAD.context)
     assert "which found no row" in missed.witness
+    unlisted = vectors.check(history(parts[0], parts[2]), LOAD.context)
+    assert unlisted.status is Status.INVALID, "too many were missed, whatever the list would have said"
