@@ -39,7 +39,7 @@ from halab.checkers import (
     write_outage,
 )
 from halab.checkers.context import Context, Promise
-from halab.checkers.evidence import fault_lives
+from halab.checkers.evidence import fault_lives, told_of
 from halab.checkers.gate import end_gap, load_gap, workload_gap
 from halab.errors import InputError, Problem
 from halab.history import History
@@ -108,9 +108,9 @@ def judge(history: History, context: Context) -> Judgement:
     """Verdicts on all promises of `context`, in the order of the scenario, gated by what the run could prove.
 
     A kept promise becomes UNKNOWN when the history is cut short, or when it needs a load and the planned one did not
-    run or ended in failures. A broken promise stands, except where it only measures the load itself. What had not
-    happened when the record ended too soon may still have happened in time; and of clients only that part of such a
-    record is judged in which nothing can be missing.
+    run or ended in failures or silence. A broken promise stands, except where it only measures the load itself. What
+    had not happened when the record ended too soon may still have happened in time; and of clients only that part of
+    such a record is judged in which nothing can be missing.
     """
     with without_cyclic_collection():
         return _judge(history, context)
@@ -139,7 +139,7 @@ def _judge(history: History, context: Context) -> Judgement:
 
 def _idle(history: History, context: Context) -> str:
     """That planned faults never began, in words; empty where all did."""
-    begun = sum(life.started is not None for life in fault_lives(history))
+    begun = told_of(history, [life for life in fault_lives(history) if life.started is not None])
     return f"{context.faults - begun} of {context.faults} planned faults never began" if begun < context.faults else ""
 
 

@@ -46,17 +46,13 @@ def check(history: History, context: Context) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Sighting:
-    """A value of a key as an operation met it; None and revision 0 where the key was absent."""
+    """A value of a key as an operation met it, and the revision of the store; None and 0 where the key was absent."""
 
     operation: Operation
     key: str
     value: int | None
     mod_revision: int
-
-    @property
-    def at(self) -> int:
-        """The revision of the store when it was met."""
-        return revision(self.operation)
+    at: int
 
 
 @dataclass(slots=True)
@@ -97,7 +93,7 @@ def _versions(acknowledged: Sequence[Operation], tell: Tell) -> Finding:
             written.learn(sighting.mod_revision, sighting.key, sighting.value, sighting.operation)
     for made in written.of_key.values():
         made.sort()
-    for sighting in sightings:
+    for sighting in (*sightings, *_swapped(acknowledged, written)):
         _judge(sighting, written, evidence, tell)
     return evidence.conclude(
         judged=len(acknowledged),
@@ -142,7 +138,7 @@ def _judge(sighting: _Sighting, written: _Written, evidence: Evidence, tell: Tel
         elif (first := written.revisions[this]) != made:
             wrong(f"it was written as revision {first}", first)
     asked: Any = operation.invoke.value
-    if operation.invoke.f == "cas" and asked[0] == sighting.value:
+    if operation.invoke.f == "cas" and asked[0] == sighting.value and not _wrote(operation):
         met("refused-match", "what it expected, and was refused")
 
 
@@ -151,10 +147,22 @@ def _sightings(operation: Operation, keys: Iterable[str]) -> Iterator[_Sighting]
     if operation.invoke.f == "final":
         for key in {**dict.fromkeys(keys), **value}:
             met, made = value.get(key, (None, 0))
-            yield _Sighting(operation, key, met, made)
+            yield _Sighting(operation, key, met, made, revision(operation))
     elif not _wrote(operation):
         met = value["met"] if operation.invoke.f == "cas" else value
-        yield _Sighting(operation, str(operation.invoke.key), met, extra(operation).get("mod_revision") or 0)
+        made = extra(operation).get("mod_revision") or 0
+        yield _Sighting(operation, str(operation.invoke.key), met, made, revision(operation))
+
+
+def _swapped(acknowledged: Sequence[Operation], written: _Written) -> Iterator[_Sighting]:
+    """What swaps met, just before the revision that each made, where its own revision is known."""
+    for operation in acknowledged:
+        if operation.invoke.f == "cas" and _wrote(operation):
+            asked: Any = operation.invoke.value
+            key, expected = str(operation.invoke.key), asked[0]
+            made = 0 if expected is None else written.revisions.get((key, expected))
+            if made is not None:
+                yield _Sighting(operation, key, expected, made, revision(operation) - 1)
 
 
 def _wrote(operation: Operation) -> bool:

@@ -94,6 +94,12 @@ def fault_lives(history: History) -> list[FaultLife]:
     return [FaultLife(name, events[0].fault, events[0].target, tuple(events)) for name, events in by_id.items()]
 
 
+def told_of(history: History, lives: Iterable[FaultLife]) -> int:
+    """Of how many faults of the scenario these are: one that hits several machines at once has a life on each."""
+    run = f"{history.header.run.replace('/', '-')}-"
+    return len({life.id.removeprefix(run).partition("-")[0] if life.id.startswith(run) else life.id for life in lives})
+
+
 def first_fault(history: History) -> int | None:
     """When the first fault began to be carried out, no earlier than the load; None where none was."""
     begun = [started for life in fault_lives(history) if (started := life.started) is not None]

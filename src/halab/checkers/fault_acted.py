@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from halab.checkers.context import NONE, Context, Promise
-from halab.checkers.evidence import FaultLife, fault_lives
+from halab.checkers.evidence import FaultLife, fault_lives, told_of
 from halab.history import History
 from halab.verdict import Verdict
 
@@ -17,15 +17,16 @@ PROMISE: Final = Promise(
 def check(history: History, context: Context) -> Verdict:
     """UNKNOWN, never INVALID, where a fault did not act: the run then proves nothing about the cluster."""
     lives = fault_lives(history)
-    planned = max(context.faults, len(lives))
     details = {life.id: [event.event for event in life.events] for life in lives}
-    if not planned:
+    if not lives and not context.faults:
         return PROMISE.unknown(context, "No fault was planned, so none could act.", details)
     reasons = [reason for life in lives if (reason := _reason(life))]
-    if context.faults > len(lives):
-        reasons.append(f"{context.faults} faults were planned and {len(lives)} are in the history")
+    told = told_of(history, lives)
+    idle = len(reasons) + max(context.faults - told, 0)
+    if context.faults > told:
+        reasons.append(f"{context.faults} faults were planned and {told} are in the history")
     if reasons:
-        return PROMISE.unknown(context, f"{'; '.join(reasons)}.", details, measured=len(reasons))
+        return PROMISE.unknown(context, f"{'; '.join(reasons)}.", details, measured=idle)
     return PROMISE.judge(context, 0, f"Seen to act: {'; '.join(life.describe() for life in lives)}.", details)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from halab.checkers.context import NONE, Context, Promise
-from halab.checkers.evidence import FaultLife, fault_lives
+from halab.checkers.evidence import FaultLife, fault_lives, told_of
 from halab.history import History
 from halab.history.records import NOT_HEALED
 from halab.verdict import Verdict
@@ -29,7 +29,7 @@ def check(history: History, context: Context) -> Verdict:
         witness = f"{_told(remaining)} The record ends too soon to tell."
         return PROMISE.unknown(context, witness, details, len(remaining))
     idle = [life.describe() for life in lives if life.started is None]
-    if idle or not lives or context.faults > len(lives):
+    if idle or not lives or context.faults > told_of(history, lives):
         return PROMISE.unknown(context, f"Never carried out: {'; '.join(idle) or 'the planned faults'}.", details)
     return PROMISE.judge(context, 0, f"Verified to be gone: {'; '.join(life.describe() for life in lives)}.", details)
 

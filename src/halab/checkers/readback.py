@@ -23,11 +23,11 @@ def holds(page: Any, key: int) -> bool:
 
 
 def read_back(operations: Sequence[Operation], keys: Iterable[int]) -> Iterator[tuple[Operation, dict[int, Json]]]:
-    """Each page that was read, with what each of `keys` that belongs to it held: None for nothing."""
-    wanted = sorted(keys)
+    """Each page that was read, with what each of `keys` that belongs to it held, None for nothing, and other rows."""
+    wanted = set(keys)
     for operation, page in pages(operations):
         rows = {int(key): value for key, value in page["rows"]}
-        yield operation, {key: rows.get(key) for key in wanted if holds(page, key)}
+        yield operation, {key: rows.get(key) for key in sorted({*rows, *(key for key in wanted if holds(page, key))})}
 
 
 def never_read(operations: Sequence[Operation], keys: Iterable[int]) -> list[int]:

@@ -99,15 +99,15 @@ def _judged(
         "inserted": inserted,
         "missed": len(found.missed),
         "anomalies": counts | ({"unexpected": len(found.strangers)} if strangers else {}),
-        "missed_examples": [described(history, each) for each in found.missed[:EXAMPLES]],
+        "missed_examples": [_words(history, each) for each in found.missed[:EXAMPLES]],
         "wrong_examples": {
-            name: [described(history, each) for each in list(rows.values())[:EXAMPLES]]
+            name: [_words(history, each) for each in list(rows.values())[:EXAMPLES]]
             for name, rows in found.wrong.items()
         },
         "unexpected": strangers,
     }
     wrong = [
-        f"{len(rows)} {name}, as {described(history, next(iter(rows.values())))}." for name, rows in found.wrong.items()
+        f"{len(rows)} {name}, as {_words(history, next(iter(rows.values())))}." for name, rows in found.wrong.items()
     ]
     if strangers:
         wrong.append(f"{len(found.strangers)} unexpected, as row {strangers[0]}, which nobody inserted.")
@@ -115,10 +115,20 @@ def _judged(
         return PROMISE.broken(context, missed, " ".join(wrong), details)
     words = f"{searches} searches for {inserted} rows found all but {len(found.missed)} next to themselves."
     if found.missed:
-        words += f" The first that was missed: {described(history, found.missed[0])}."
+        words += f" The first that was missed: {_words(history, found.missed[0])}."
     if not searches:
         return PROMISE.unknown(context, "No search was answered.", details)
     if not resolved and PROMISE.bound(context).holds(missed):
         why = f"The rows could not be listed after the load, so that a lost one would not show. {words}"
         return PROMISE.unknown(context, why, details, missed)
     return PROMISE.judge(context, missed, words, details)
+
+
+def _words(history: History, operation: Operation) -> str:
+    """An operation in words, and what a search answered."""
+    words, seen = described(history, operation), told(operation)
+    if operation.invoke.f != "search":
+        return words
+    if seen["found"] is None:
+        return f"{words}, which found no row"
+    return f"{words}, which found row {seen['found']} at {seen['told']:g} where {seen['exact']:g} is right"

@@ -152,7 +152,9 @@ def test_what_was_lost_with_a_killed_client_is_no_outage() -> None:
     """One of two writers is killed; the other goes on until the recorder ends the load four seconds later."""
     killed = [write(8000, 0, 1, client="writer-2"), write(9000, 19.9, 19.95, client="writer-2")]
     parts = (writes(0, 24), killed, fault(POWER), Opaque(kind="interrupted", fields={"t": at(20.2)}))
-    context = replace(bounded("availability", "<", 3), load=PlannedLoad(writers=2, write_rate=5))
+    context = replace(
+        bounded("availability", "<", 3), load=PlannedLoad(writers=2, write_rate=5, readers=0, read_rate=0)
+    )
     verdict = judge(replace(history(parts, load=(0, 24)), torn="line 9 was cut short"), context).promises[0]
     assert verdict.status is Status.UNKNOWN, verdict.witness
     assert verdict.measured == pytest.approx(0.1)

@@ -313,6 +313,7 @@ MUTATIONS: list[tuple[Mutation, dict[str, Status]]] = [
 ]
 MAY_CHANGE: dict[str, set[str]] = {
     "delay_an_old_acknowledgement": {"write_outage"},
+    "see_the_old_primary_writable": {"rejoined"},  # it may be the last look
     "never_resume": {*LOAD, "operations_ok"},
     "resume_late": {"operations_ok"},
 }

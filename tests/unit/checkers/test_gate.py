@@ -25,7 +25,7 @@ def test_a_load_at_half_the_planned_rate_is_enough() -> None:
 
 def test_a_thinner_one_is_not() -> None:
     gap = load_gap(history(writes(0, 10, rate=4.9), writes(10, 60, first=900), fault(POWER)), CONTEXT)
-    assert "49 writes were acknowledged in the 9.9 s before the fault" in gap
+    assert "49 writes were acknowledged in 9.9 s before the fault" in gap
 
 
 def test_attempts_without_acknowledgement_are_no_load() -> None:
@@ -78,7 +78,7 @@ def test_acknowledgements_at_the_ends_of_the_time_before_the_fault_count() -> No
     most = [write(n, n / 10, n / 10 + 0.001) for n in range(1, 49)]
     ends = [write(0, 0, 0), write(49, 9.9, 10)]
     assert load_gap(history(most, ends, write(50, 9, None), sharp), CONTEXT) == ""
-    assert load_gap(history(most, ends[1:], sharp), CONTEXT).startswith("49 writes were acknowledged in the 10.0 s")
+    assert load_gap(history(most, ends[1:], sharp), CONTEXT).startswith("49 writes were acknowledged in 10.0 s")
 
 
 def test_reads_that_were_too_few_are_counted() -> None:
@@ -140,8 +140,8 @@ def test_only_what_a_workload_began_before_the_fault_is_its_rate() -> None:
     most, late = asked("transfer", *every(0.2, 0.2, 9.8)), asked("read", *every(0.1, 10.001, 60))
     ends = [asked("read", 0), asked("read", 10)]
     assert gap(most, ends, late, fault(SHARP)) == ""
-    assert gap(most, ends[0], late, fault(SHARP)).startswith("49 operations were acknowledged in the 10.0 s before")
-    assert gap(most, ends[1], late, fault(SHARP)).startswith("49 operations were acknowledged in the 10.0 s before")
+    assert gap(most, ends[0], late, fault(SHARP)).startswith("49 operations were acknowledged in 10.0 s before")
+    assert gap(most, ends[1], late, fault(SHARP)).startswith("49 operations were acknowledged in 10.0 s before")
 
 
 def test_attempts_of_a_workload_without_acknowledgement_are_no_load() -> None:

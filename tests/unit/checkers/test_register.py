@@ -69,7 +69,7 @@ def test_verdict_and_witness(status, witness, parts):
 
 
 def test_the_last_page_that_shows_a_loss_is_in_the_witness():
-    verdict = register.check(history(write(1, 5), read(2, 5), page(LOAD, 3, [0, 1])), LOAD.context)
+    verdict = register.check(history(write(1, 5), read(2, 5), page(LOAD, 3)), LOAD.context)
     assert "operation 3 (final" in verdict.witness
     assert verdict.measured == 1
 

@@ -11,8 +11,8 @@ from halab.checkers import PlannedLoad
 from halab.promises import judge, parse_bounds
 from halab.verdict import Status
 
-PLANNED = PlannedLoad(writers=1, write_rate=10)
-MORE_PLANNED = PlannedLoad(writers=1, write_rate=100)
+PLANNED = PlannedLoad(writers=1, write_rate=10, readers=0, read_rate=0)
+MORE_PLANNED = PlannedLoad(writers=1, write_rate=100, readers=0, read_rate=0)
 REFUSED = [write(9000 + number, 20.5, 20.6, outcome="fail", error="refused: x") for number in range(5)]
 PARTS = (fault(POWER), writes(0, 20), REFUSED, writes(21, 60, first=1000))
 

@@ -274,6 +274,8 @@ def test_what_was_lost_with_a_killed_client_is_no_outage(stop: int) -> None:
         writes(20, stop, first=2000),
     )
     whole = history(parts, killed, Opaque(kind="interrupted", fields={"t": at(20.2)}), load=(0, stop))
-    context = replace(bounded("write_outage", "<", 3), load=PlannedLoad(writers=2, write_rate=5))
+    context = replace(
+        bounded("write_outage", "<", 3), load=PlannedLoad(writers=2, write_rate=5, readers=0, read_rate=0)
+    )
     verdict = judge(replace(whole, torn="line 9 was cut short"), context).promises[0]
     assert verdict.status is Status.UNKNOWN, verdict.witness

@@ -59,6 +59,13 @@ def test_the_words_name_the_calls_the_longest_order_and_the_state_it_leaves() ->
     assert finding.anomalies[0].operations == (1, 2, 3)
 
 
+def test_the_words_say_that_a_read_found_nothing() -> None:
+    finding = judge(Register(), (0, 1, "write", 1), (2, 3, "read", None, None))
+    assert finding.words.endswith(
+        "ends with #1 (write 1) and leaves a value that no call looks for; #2 (read -> None) has no place after it."
+    )
+
+
 def test_the_words_say_where_an_effect_is_needed_before_its_answer() -> None:
     finding = judge(Counter(), (0, 9, "add", 1, 5), (2, 3, "read", None, 1))
     assert finding.words.endswith(

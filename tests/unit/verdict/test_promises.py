@@ -121,7 +121,7 @@ def test_a_basic_load_that_failed_in_the_end_is_a_doubt_only_where_it_is_needed(
     failing = [handmade.write(9000 + n, 41 + n, 41.5 + n, outcome="fail") for n in range(19)]
     page = {"from": 0, "below": None, "rows": [[1, 5]]}
     register = [
-        REGISTER.operation(10**6, "write", key=1, asked=5, begin=at(1) / SECOND, end=at(2) / SECOND, timeline=1),
+        REGISTER.operation(10**6, "write", key=1, asked=5, begin=at(58) / SECOND, end=at(59) / SECOND, timeline=1),
         REGISTER.operation(10**6 + 1, "final", told=page, begin=at(70) / SECOND, end=at(71) / SECOND, timeline=1),
     ]
     bounds = parse_bounds({"lost_writes": {}, "promotions": {"at_most": 1}, "register": {}})

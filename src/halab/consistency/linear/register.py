@@ -36,6 +36,11 @@ class Register(Simple):
             return state if state != expected else IMPOSSIBLE
         return after if state == expected else IMPOSSIBLE
 
+    def words(self, call: Call) -> str:
+        """A read that was answered with nothing tells that."""
+        said = super().words(call)
+        return f"{said} -> None" if call.f == "read" and call.result is None else said
+
     def reads(self, call: Call) -> bool:
         return call.f == "read" or _refused(call)
 
