@@ -30,7 +30,7 @@ def check(history: History, context: Context) -> Verdict:
         return PROMISE.unknown(context, witness, details, len(remaining))
     idle = [life.describe() for life in lives if life.started is None]
     if idle or not lives or context.faults > told_of(history, lives):
-        return PROMISE.unknown(context, f"Never carried out: {'; '.join(idle) or 'the planned faults'}.", details)
+        return PROMISE.unknown(context, f"Not known to have acted: {'; '.join(idle) or 'the planned faults'}.", details)
     return PROMISE.judge(context, 0, f"Verified to be gone: {'; '.join(life.describe() for life in lives)}.", details)
 
 

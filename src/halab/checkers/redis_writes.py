@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from halab.checkers.context import EXAMPLES, Context, PlannedWorkload, Promise
-from halab.checkers.evidence import fault_lives
+from halab.checkers.evidence import fault_lives, told_of
 from halab.checkers.findings import described, told
 from halab.checkers.ranges import Ids
 from halab.history import Complete, History, Operation
@@ -125,8 +125,8 @@ def _bounded(history: History, context: Context, planned: PlannedWorkload, times
         while times[start] < time - window:
             start += 1
         most = max(most, end - start + 1)
-    tried = sum(any(event.event != "failed" for event in life.events) for life in fault_lives(history))
-    faults = context.faults if context.early else min(tried, context.faults)
+    tried = [life for life in fault_lives(history) if any(event.event != "failed" for event in life.events)]
+    faults = context.faults if context.early else min(told_of(history, tried), context.faults)
     allowed = Bound(Comparison.AT_MOST, most * faults)
     return replace(context, bounds={**context.bounds, PROMISE.name: allowed})
 

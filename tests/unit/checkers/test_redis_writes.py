@@ -153,15 +153,15 @@ def test_the_loss_window_is_one_of_acknowledgements(writes, most):
 @pytest.mark.parametrize(
     ("planned", "tried", "most"),
     [
-        pytest.param(1, [], 0, id="never begun"),
-        pytest.param(1, [{"failed": 2}], 0, id="failed before it was tried"),
-        pytest.param(1, [{"planned": 2, "failed": 2.5}], 2, id="tried, and nobody knows what it did"),
-        pytest.param(1, [{"injected": 2}, {"injected": 2}], 2, id="on two machines at once"),
-        pytest.param(2, [{"injected": 2}, {"planned": 3}], 4, id="two"),
+        pytest.param(1, {}, 0, id="never begun"),
+        pytest.param(1, {"1": {"failed": 2}}, 0, id="failed before it was tried"),
+        pytest.param(1, {"1": {"planned": 2, "failed": 2.5}}, 2, id="tried, and nobody knows what it did"),
+        pytest.param(2, {"1-redis1": {"injected": 2}, "1-redis2": {"injected": 2}}, 2, id="on two machines at once"),
+        pytest.param(2, {"1": {"injected": 2}, "2": {"planned": 3}}, 4, id="two"),
     ],
 )
 def test_a_fault_that_was_not_tried_cost_nothing(planned, tried, most):
-    lives = [fault(steps, name=f"fault-{number}") for number, steps in enumerate(tried)]
+    lives = [fault(steps, name=f"x-{number}") for number, steps in tried.items()]
     context = replace(LOAD.context, faults=planned)
     recorded = history(put(1), put(2), *lives, final(set=[(1, 1)]))
     verdict = redis_writes.check(recorded, context)

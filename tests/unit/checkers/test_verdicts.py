@@ -131,7 +131,7 @@ CASES = (
     Case("fault_acted", UNKNOWN, "was planned and never injected", (fault({"planned": 9.9}),)),
     Case("fault_gone", VALID, "Verified to be gone: power on pg1 (drill-1)", (FAULT,)),
     Case("fault_gone", INVALID, "power on pg1 (drill-1) was never healed", (fault({"injected": 10, "observed": 11}),)),
-    Case("fault_gone", UNKNOWN, "Never carried out: power on pg1 (drill-1)", (fault({"planned": 9.9}),)),
+    Case("fault_gone", UNKNOWN, "Not known to have acted: power on pg1 (drill-1)", (fault({"planned": 9.9}),)),
 )  # fmt: skip
 
 
