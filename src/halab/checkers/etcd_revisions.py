@@ -87,7 +87,7 @@ def together(findings: Mapping[str, Finding]) -> Finding:
     spoken = [finding.words for finding in findings.values() if finding.status is status]
     counted: Counter[str] = Counter()
     for finding in findings.values():
-        counted.update(finding.details.get("anomalies") or Counter(anomaly.name for anomaly in finding.anomalies))
+        counted.update(finding.details.get("anomalies", {}))
     return Finding(
         status=status,
         words=" ".join(spoken),

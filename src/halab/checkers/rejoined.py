@@ -66,10 +66,12 @@ def check(history: History, context: Context) -> Verdict:
     }
     back = [found for found in returns if found.back is not None]
     never = [found for found in returns if found.back is None]
-    # What took too long is evidence even where the record ends before all that was to come.
     late = any(not bound.holds(found.seconds) for found in back)
-    if never and not (late and context.early):
-        return _missing(history, context, never, details)
+    # A fault that nobody healed by the end of the record left its node no time that counts.
+    counted = [found for found in never if _over(found.after, history.last)]
+    # What took too long is evidence whatever is not known of other nodes.
+    if never and not (late and (context.early or not counted)):
+        return _missing(history, context, never, counted, details)
     worst = max(back, key=_seconds)
     away = [f"{found.life.target} was away at the end: {_end(history, found)}." for found in back if seen.away(found)]
     if (away or idle) and not late:
@@ -78,9 +80,10 @@ def check(history: History, context: Context) -> Verdict:
     return PROMISE.judge(context, worst.seconds, _returned(history, worst), details)
 
 
-def _missing(history: History, context: Context, never: list[_Return], details: dict[str, Any]) -> Verdict:
-    """Of nodes that never came back. A record that ends before the healing does not have the time that counts."""
-    counted = [found for found in never if _over(found.after, history.last)]
+def _missing(
+    history: History, context: Context, never: list[_Return], counted: list[_Return], details: dict[str, Any]
+) -> Verdict:
+    """Of nodes that never came back, of which `counted` had their time."""
     worst = max(counted or never, key=_seconds)
     witness = _never(history, worst)
     if not counted:
@@ -128,10 +131,8 @@ class _Seen:
 
     def _reigning(self, life: FaultLife, since: int) -> int:
         """The timeline whose primary has come back from a fault that ended then."""
-        others = [other for other in self._faults if other.id != life.id]
-        if any(_started(other) < since and not _over(other, since) for other in others):
-            return self._newest(since)
-        return self._newest(min((_started(other) for other in others if _started(other) > since), default=self._last))
+        others = [other for other in self._faults if other.id != life.id and not _over(other, since)]
+        return self._newest(min((max(_started(other), since) for other in others), default=self._last))
 
 
 def _return(seen: _Seen, life: FaultLife, hits: Sequence[FaultLife], bound: Bound) -> _Return:

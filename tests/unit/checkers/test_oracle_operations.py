@@ -47,6 +47,10 @@ WHOLE = writes(0, 60)
         ("nobody tried any writes in the last 40.1 s of the load", (writes(0, 20), READING)),
         ("nobody tried any reads in the last 6.0 s of the load", (WHOLE, READING[: 2 * 541])),
         ("", (WHOLE, READING[: 2 * 552])),
+        (
+            "",
+            ([write(number, number / 10, number / 10 + 0.05) for number in range(550)], write(550, 54.95, 55), READING),
+        ),
         ("", (writes(0, 20), write(9000, 25, 57), READING)),
         ("", (writes(0, 50), write(9000, 57, None), READING)),
         ("the last 26.0 s", ([write(number, 11 * number, 11 * number + 1) for number in range(4)], READING)),
@@ -87,6 +91,8 @@ def test_clients_of_a_workload_that_fell_silent_prove_no_recovery(last: int, sil
 def test_a_fault_after_the_load_is_none_before_its_end() -> None:
     late = fault({"planned": 70, "injected": 70.1, "observed": 70.2, "healed": 71, "gone": 72})
     assert "240 writes were acknowledged in 60.0 s, 4.0" in load_gap(history(writes(0, 60, rate=4), late), CONTEXT)
+    last = fault({"planned": 60, "injected": 60})
+    assert "in 60.0 s before the fault, 4.0" in load_gap(history(writes(0, 60, rate=4), last), CONTEXT)
 
 
 def test_a_load_without_a_fault_is_not_told_of_one() -> None:

@@ -59,6 +59,11 @@ def test_the_next_fault_is_the_first_of_those_that_follow() -> None:
     assert check(history(OLD, DELAY, etcd_fault(60), third, moved), CONTEXT).measured == pytest.approx(1.004)
 
 
+def test_a_primary_of_a_timeline_that_was_over_before_the_next_fault_is_not_back() -> None:
+    seen = [look("pg1", 31), look("pg2", 35, timeline=2)]
+    assert check(history(OLD, DELAY, etcd_fault(60), seen, BACK), CONTEXT).measured == pytest.approx(15.004)
+
+
 def test_looks_before_the_healing_are_no_return() -> None:
     early = [look("pg1", 25, role="replica", timeline=2), look("pg1", 26, timeline=2)]
     assert check(history(DELAY, NEW, early, BACK), CONTEXT).measured == pytest.approx(15.004)
@@ -107,6 +112,32 @@ def test_of_several_nodes_that_never_came_back_the_one_that_was_away_for_longest
 def test_a_node_that_was_back_while_a_later_fault_acted_on_it_was_back() -> None:
     verdict = check(history(DELAY, again(25, 90), NEW, BACK, look("pg1", 95, role="replica", timeline=2)), CONTEXT)
     assert verdict.details["drill-1"]["back_after_s"] == pytest.approx(15.004)
+
+
+def test_a_fault_that_was_over_at_the_same_time_excuses_no_old_primary_either() -> None:
+    steps = {"planned": 20, "injected": 21, "observed": 22, "healed": 30}
+    elsewhere = fault(steps, name="elsewhere", target="etcd1")
+    seen = [look("pg1", 31), look("pg2", 35, timeline=2)]
+    assert check(history(OLD, DELAY, elsewhere, seen, BACK), CONTEXT).measured == pytest.approx(15.004)
+
+
+def test_of_two_faults_that_were_healed_at_once_a_node_came_back_from_each() -> None:
+    verdict = check(history(DELAY, again(15, 30), NEW, BACK), bounded("rejoined", "<=", 10))
+    assert "s after link on pg1 (drill-1) was healed." in verdict.witness
+
+
+def test_a_node_that_was_not_back_yet_when_it_was_hit_again_has_the_later_time_alone() -> None:
+    away = look("pg1", 99, role="replica", timeline=2, state="no receiver")
+    verdict = check(history(DELAY, again(35, 90), NEW, away), bounded("rejoined", "<=", 1000))
+    assert (verdict.status, verdict.measured) == (Status.INVALID, pytest.approx(10))
+
+
+def test_who_came_late_stands_though_another_fault_was_never_healed() -> None:
+    unhealed = fault({"planned": 40, "injected": 41, "observed": 42}, name="other", target="pg3")
+    parts = (DELAY, unhealed, NEW, BACK, look("pg3", 90, ok=False))
+    assert check(history(*parts), CONTEXT).status is Status.UNKNOWN
+    late = check(history(*parts), bounded("rejoined", "<", 15))
+    assert (late.status, late.witness[:12]) == (Status.INVALID, "pg1 was back")
 
 
 STUCK = look("pg1", 60, role="replica", state="no receiver")
