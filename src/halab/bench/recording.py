@@ -86,7 +86,7 @@ def _record(cluster: Cluster, path: Path, clients: int, seconds: int, suite: Sui
         load.prepare()
         load.start()
         time.sleep(seconds)  # the measuring window itself
-        load.stop()
+        problems += filter(None, [load.stop()])
     operations = read_history(path).operations
     ok = [operation.complete.t for operation in operations if operation.complete and operation.outcome == "ok"]
     if problems or len(ok) < len(operations):

@@ -39,9 +39,9 @@ def check(history: History, context: Context) -> Verdict:
 
 
 def _is_number(operation: Operation) -> bool:
-    return type(told(operation)) is int
+    return type(told(operation)) is int or (told(operation) is None and operation.invoke.f != "increment")
 
 
 def _read(operation: Operation) -> counter.Read:
-    """What an increment answers is what it has counted to."""
-    return counter.Read(**common(operation), value=told(operation), own=int(operation.invoke.f == "increment"))
+    """What an increment answers is what it has counted to; a counter that is not there has counted nothing."""
+    return counter.Read(**common(operation), value=told(operation) or 0, own=int(operation.invoke.f == "increment"))

@@ -99,6 +99,9 @@ class Schedule:
         except (HalabError, OSError) as error:
             self._failed(fault, fault_id, fault.target, str(error))
             return
+        except Exception as error:  # noqa: BLE001 (a thread's exception would be lost; the run must say it)
+            self._failed(fault, fault_id, fault.target, repr(error))
+            return
         ids = [fault_id] if len(targets) == 1 else [f"{fault_id}-{target}" for target in targets]
         acting = [
             threading.Thread(target=self._carry_out, args=(fault, name, target), name=name, daemon=True)

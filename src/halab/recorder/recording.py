@@ -125,7 +125,11 @@ class Recording:
         if self._load is None or not self._running:
             return {"load": False}
         self._running = False
-        self._load.stop()
+        broken = self._load.stop()
+        if broken:
+            # Told before the load's end is: what was recorded until then is not the whole load.
+            self.interrupt(broken)
+            self._inbox.interrupt(broken)
         self._phase("load-stop")
         return {"load": True}
 

@@ -49,7 +49,10 @@ class Bank(SqlActor):
         with self.connection.transaction(self._begin, within_s=OPERATION_WITHIN_S) as execute:
             # In the order of accounts, whoever pays: two transfers that cross would else wait for each other.
             for account, amount in moves:
-                [(*who, balance)] = execute(self._update, (amount, account))
+                rows = execute(self._update, (amount, account))
+                if not rows:
+                    raise OperationFailed("fail", "no-row", f"account {account} is not there", reached=True)
+                [(*who, balance)] = rows
                 if balance < 0:
                     raise OperationFailed("fail", "insufficient", f"account {account} has too little", reached=True)
             if self.distributed:

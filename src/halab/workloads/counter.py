@@ -41,7 +41,8 @@ class FinalRead(Once, Counter):
 
 
 _INCREMENT: Final = "UPDATE {table} SET value = value + 1 WHERE id = 0 RETURNING {who}, value"
-_READ: Final = "SELECT {who}, value FROM {table} WHERE id = 0"
+# A counter that is gone is an answer too.
+_READ: Final = "SELECT {who}, (SELECT value FROM {table} WHERE id = 0)"
 
 
 def _tables(parameters: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG001 (of the catalogue)

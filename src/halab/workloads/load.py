@@ -69,14 +69,17 @@ class Load:
         for worker in self._workers:
             worker.send(f"{start}\n".encode())
 
-    def stop(self) -> None:
-        """Return when operations under way have ended, each at its own deadline at the latest, and are recorded."""
+    def stop(self) -> str:
+        """Return when operations under way have ended, each at its own deadline at the latest, and are recorded.
+
+        The answer says why some may not be; it is empty where all are.
+        """
         self._stopping.set()
         deadline = Deadline.after(END_WITHIN_S)
         for worker in self._workers:
             worker.dismiss()
-        for worker in self._workers:
-            worker.wait(deadline)
+        codes = [worker.wait(deadline) for worker in self._workers]
+        return next((_broken(code) for code in codes if code), "")
 
     def seen(self) -> Seen:
         """What the clients have done so far."""
@@ -84,7 +87,11 @@ class Load:
 
     def _ended(self, code: int) -> None:
         if not self._stopping.is_set():
-            self._failed(f"a process of the load ended by itself (exit code {code}); the run's recorder.log says why")
+            self._failed(_broken(code))
+
+
+def _broken(code: int) -> str:
+    return f"a process of the load did not end in order (exit code {code}); the run's recorder.log says why"
 
 
 class _Worker:
@@ -135,8 +142,8 @@ class _Worker:
     def _stdin(self) -> Any:
         return self._process.stdin
 
-    def wait(self, deadline: Deadline) -> None:
-        """Its end; a worker that does not come to it is killed, and its operations under way stay unknown."""
+    def wait(self, deadline: Deadline) -> int:
+        """Its exit code; a worker that does not come to its end is killed, and what it had not recorded is lost."""
         try:
             self._process.wait(deadline.remaining_s)
         except subprocess.TimeoutExpired:
@@ -144,6 +151,7 @@ class _Worker:
             self._process.wait()
         for thread in self._threads:
             thread.join(END_WITHIN_S)
+        return self._process.returncode
 
     def _records(self, reading: int) -> None:
         """Whole lines only: what a killed worker left unfinished is no record."""

@@ -92,6 +92,17 @@ def test_a_playbook_that_fails_leaves_doubt(carry_out: Callable[..., Any], write
     assert [record["event"] for record in records] == ["planned", "failed"]
 
 
+def test_a_target_that_nobody_can_tell_is_a_failure_of_its_fault(
+    carry_out: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever went wrong: members may answer what nobody has thought of."""
+    monkeypatch.setattr(Selectors, "resolve", lambda _selectors, _target: {}["timeline"])
+    schedule, records, _acting = carry_out(Fault("split", "leader", 0, 0))
+    assert [(record["event"], record["target"]) for record in records] == [("failed", "leader")]
+    assert schedule.problems[0].endswith("(split on leader) failed: KeyError('timeline')")
+    assert schedule.unresolved() == {}
+
+
 def test_ids_differ_between_runs(carry_out: Callable[..., Any], write: Callable[[str, str], None]) -> None:
     """Journals of machines remember healed faults by id, so one run must never be told of another's."""
     write("faults/split", "- hosts: localhost\n  tasks: [{name: Cut, ansible.builtin.fail: {msg: no nft}}]\n")

@@ -84,7 +84,7 @@ def test_a_worker_that_dies_ends_the_run(driver):
     [worker] = workers(driver)
     os.kill(worker, signal.SIGKILL)
     message = driver.expect(lambda message: "error" in message)
-    assert "ended by itself" in message["error"]
+    assert "did not end in order" in message["error"]
     assert driver.process.wait(30) == 3
     assert "no phase 'end'" in read_history(driver.history).truncated()
 

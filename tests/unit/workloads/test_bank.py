@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from tests.unit.workloads.single import schema_of_the_load
+import pytest
+from tests.unit.workloads.single import actors, behind, failure, schema_of_the_load
 
 from halab.verdict import Status
+from halab.workloads.actor import Call
 
 
 def test_money_of_a_healthy_server_is_kept(run):
@@ -26,6 +28,21 @@ def test_money_that_somebody_takes_is_missed(run, postgres):
     verdict = run("bank", during=steal).verdict()
     assert verdict.status is Status.INVALID
     assert "wrong-total" in {entry["name"] for entry in verdict.details["witnesses"]}
+
+
+@pytest.mark.parametrize("which", ["WHERE id = 3", ""])
+def test_accounts_that_somebody_removes_are_missed(run, postgres, which):
+    verdict = run("bank", during=behind(postgres, f"DELETE FROM {{0}}.accounts {which}", once="SELECT 1")).verdict()
+    assert verdict.status is Status.INVALID, verdict.witness
+    assert "has no balance of account" in verdict.witness
+
+
+def test_a_transfer_to_an_account_that_is_gone_fails_and_takes_nothing(cluster, postgres):
+    with actors(cluster, "bank") as (make, suite):
+        postgres.connection().run(f"DELETE FROM {suite.name}.accounts WHERE id = 3", within_s=5)
+        failed = failure(make(), Call("transfer", value={"from": 1, "to": 3, "amount": 2}))
+        assert (failed.outcome, failed.error_class, failed.reached) == ("fail", "no-row", True)
+        assert dict(make(resolver=True).call(Call("final")).value)[1] == 100
 
 
 def test_serializable_transfers_fail_rather_than_lie(run):

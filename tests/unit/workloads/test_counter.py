@@ -20,12 +20,17 @@ def test_a_healthy_server_counts_every_increment_once(run, route):
     assert ran.count("read") > 20
 
 
-@pytest.mark.parametrize("change", ["value - 10", "value + 1000"])
-def test_a_counter_that_somebody_turns_is_found(run, postgres, change):
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE {0}.counters SET value = value - 10",
+        "UPDATE {0}.counters SET value = value + 1000",
+        "DELETE FROM {0}.counters",
+    ],
+)
+def test_a_counter_that_somebody_turns_or_removes_is_found(run, postgres, change):
     once = "SELECT 1 FROM {0}.counters WHERE value > 20"
-    verdict = run(
-        "counter", during=behind(postgres, f"UPDATE {{0}}.counters SET value = {change}", once=once)
-    ).verdict()
+    verdict = run("counter", during=behind(postgres, change, once=once)).verdict()
     assert verdict.status is Status.INVALID
     assert {"too-low", "too-high", "went-backwards"} & {*verdict.details["anomalies"]}
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import signal
+from pathlib import Path
+
+import pytest
 
 from halab.bench.scratch import Server
 from halab.inventory import Cluster
+from halab.waiting import eventually
 from halab.workloads.load import Load
 from halab.workloads.plan import Group, Plan
 from halab.workloads.suite import Suite, create, drop
@@ -30,7 +36,36 @@ def test_a_client_that_breaks_ends_the_load(postgres: Server, cluster: Cluster) 
         load = Load(plan, forward=lines.append, failed=told.put)
         load.prepare()
         load.start()
-        assert "ended by itself (exit code 1)" in told.get(timeout=20)
-        load.stop()
+        assert "did not end in order (exit code 1)" in told.get(timeout=20)
+        assert "did not end in order (exit code 1)" in load.stop()
     finally:
         drop(cluster, suite, within_s=20)
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_process_that_dies_while_the_load_is_stopped_is_told_of(cluster: Cluster, killed: bool) -> None:
+    suite = Suite.new()
+    lines: list[bytes] = []
+    create(cluster, suite)
+    try:
+        group = Group(workload=None, client="writer", clients=2, rate=10, route="multi_host", parameters={})
+        plan = Plan(cluster=cluster, suite=suite, groups=(group,), seed=1)
+        before = children()
+        load = Load(plan, forward=lines.append, failed=lambda _: None)
+        load.prepare()
+        load.start()
+        eventually(lambda: lines, within_s=20, what="records of the load")
+        if killed:
+            os.kill(min(children() - before), signal.SIGKILL)
+        assert load.stop() == (
+            "a process of the load did not end in order (exit code -9); the run's recorder.log says why"
+            if killed
+            else ""
+        )
+    finally:
+        drop(cluster, suite, within_s=20)
+
+
+def children() -> set[int]:
+    """Processes that this one has started, whichever thread of it did."""
+    return {int(pid) for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()}
