@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from halab.checkers.context import Context
-from halab.checkers.etcd_revisions import add, extra, ordered, revision, together, told
-from halab.checkers.findings import common, judged, promise_of, teller
+from halab.checkers.etcd_revisions import add, extra, ordered, revision, together
+from halab.checkers.findings import common, judged, promise_of, teller, told
 from halab.consistency import linearizable
 from halab.consistency.call import Call
 from halab.consistency.finding import Finding, Tell

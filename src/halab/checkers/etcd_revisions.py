@@ -28,11 +28,6 @@ def extra(operation: Operation) -> Mapping[str, Any]:
     return said
 
 
-def told(operation: Operation) -> Any:
-    """What was answered; None where nothing was."""
-    return operation.complete.value if operation.complete is not None else None
-
-
 def revision(operation: Operation) -> int:
     return int(extra(operation)["revision"])
 

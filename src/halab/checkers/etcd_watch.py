@@ -16,8 +16,8 @@ from statistics import median
 from typing import Any, Final
 
 from halab.checkers.context import Context
-from halab.checkers.etcd_revisions import add, extra, ordered, revision, together, told
-from halab.checkers.findings import judged, promise_of, teller
+from halab.checkers.etcd_revisions import add, extra, ordered, revision, together
+from halab.checkers.findings import judged, promise_of, teller, told
 from halab.consistency.finding import Finding, Tell
 from halab.consistency.operation import Evidence
 from halab.history import History, Operation
