@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from tests.unit.workloads.etcd_cluster import cluster, etcd  # noqa: F401 (fixtures)
 
@@ -23,13 +24,20 @@ def test_fenced_writes_of_healthy_members(run):
     assert verdict.details["fence"]["written"] > 5
 
 
-def _fenced_off(record: Record) -> bool:
-    value = record.value if isinstance(record, Complete) else None
-    return isinstance(value, dict) and value.get("written") is False
+def passed_and_fenced_off() -> Callable[[Record], bool]:
+    """Whether one write passed the fence and another did not, whichever was the first."""
+    seen: set[bool] = set()
+
+    def both(record: Record) -> bool:
+        if isinstance(record, Complete) and isinstance(record.value, dict) and "written" in record.value:
+            seen.add(bool(record.value["written"]))
+        return len(seen) == 2
+
+    return both
 
 
 def test_who_sleeps_longer_than_the_lease_is_fenced_off(run):
-    ran = run(NAME, until=_fenced_off, clients=3, locks=1, ttl=1, asleep=0.5)
+    ran = run(NAME, until=passed_and_fenced_off(), clients=3, locks=1, ttl=1, asleep=0.5)
     verdict = ran.verdict()
     assert verdict.status is Status.VALID, verdict.witness
     assert verdict.details["fence"]["fenced_off"] > 0
