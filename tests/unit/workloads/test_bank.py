@@ -30,9 +30,10 @@ def test_money_that_somebody_takes_is_missed(run, postgres):
     assert "wrong-total" in {entry["name"] for entry in verdict.details["witnesses"]}
 
 
-@pytest.mark.parametrize("which", ["WHERE id = 3", ""])
-def test_accounts_that_somebody_removes_are_missed(run, postgres, which):
-    verdict = run("bank", during=behind(postgres, f"DELETE FROM {{0}}.accounts {which}", once="SELECT 1")).verdict()
+# Row by row, the second would deadlock with transfers between two accounts that it comes to in another order.
+@pytest.mark.parametrize("removal", ["DELETE FROM {0}.accounts WHERE id = 3", "TRUNCATE {0}.accounts"])
+def test_accounts_that_somebody_removes_are_missed(run, postgres, removal):
+    verdict = run("bank", during=behind(postgres, removal)).verdict()
     assert verdict.status is Status.INVALID, verdict.witness
     assert "has no balance of account" in verdict.witness
 

@@ -24,20 +24,20 @@ def test_fenced_writes_of_healthy_members(run):
     assert verdict.details["fence"]["written"] > 5
 
 
-def passed_and_fenced_off() -> Callable[[Record], bool]:
-    """Whether one write passed the fence and another did not, whichever was the first."""
-    seen: set[bool] = set()
+def released_passed_and_fenced_off() -> Callable[[Record], bool]:
+    """Whether a lock was released, one write passed the fence and another did not, in whichever order."""
+    seen: set[tuple[str, bool]] = set()
 
-    def both(record: Record) -> bool:
-        if isinstance(record, Complete) and isinstance(record.value, dict) and "written" in record.value:
-            seen.add(bool(record.value["written"]))
-        return len(seen) == 2
+    def all_three(record: Record) -> bool:
+        if isinstance(record, Complete) and isinstance(record.value, dict):
+            seen.update((key, bool(value)) for key, value in record.value.items() if key in {"written", "released"})
+        return seen >= {("released", True), ("written", True), ("written", False)}
 
-    return both
+    return all_three
 
 
 def test_who_sleeps_longer_than_the_lease_is_fenced_off(run):
-    ran = run(NAME, until=passed_and_fenced_off(), clients=3, locks=1, ttl=1, asleep=0.5)
+    ran = run(NAME, until=released_passed_and_fenced_off(), clients=3, locks=1, ttl=1, asleep=0.5)
     verdict = ran.verdict()
     assert verdict.status is Status.VALID, verdict.witness
     assert verdict.details["fence"]["fenced_off"] > 0
