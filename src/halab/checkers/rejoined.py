@@ -7,7 +7,8 @@ next fault of any kind has come back too: it never lost the role, or regained it
 this one was healed, newer timelines than those seen by then may be its doing.
 
 A node that is hit again before it was back, and before its time was over, has the time of the later fault. One that is
-away again at the end of the record is not known to be back.
+away again at the end of the record is not known to be back, and one that nobody looked at for long enough is not known
+to be away.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ PROMISE: Final = Promise(
     words=("within", "below"),
 )
 SILENT_AFTER_NS: Final = 5_000_000_000
-"""A node that answered no look for so long at the end is away: a busy controller misses some."""
+"""A node that answered no look for so long at the end is away, one that was not looked at is not watched: a busy
+controller misses some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ def check(history: History, context: Context) -> Verdict:
     if not hit:
         return PROMISE.unknown(context, idle[0])
     seen, bound = _Seen(history, context), PROMISE.bound(context)
+    if not seen.any_primary:
+        return PROMISE.unknown(context, "No primary was ever seen, so no node can be told to be back on its timeline.")
     returns = [_return(seen, life, [other for other in hit if other.target == life.target], bound) for life in hit]
     details: dict[str, Any] = {
         found.life.id: {
@@ -68,7 +72,7 @@ def check(history: History, context: Context) -> Verdict:
     never = [found for found in returns if found.back is None]
     late = any(not bound.holds(found.seconds) for found in back)
     # A fault that nobody healed by the end of the record left its node no time that counts.
-    counted = [found for found in never if _over(found.after, history.last)]
+    counted = [found for found in never if _over(found.after, history.last) and seen.watched(found, bound)]
     # What took too long is evidence whatever is not known of other nodes.
     if never and not (late and (context.early or not counted)):
         return _missing(history, context, never, counted, details)
@@ -87,7 +91,8 @@ def _missing(
     worst = max(counted or never, key=_seconds)
     witness = _never(history, worst)
     if not counted:
-        witness += " The record ends before the fault was healed."
+        healed = _over(worst.after, history.last)
+        witness += " Nobody looked for long enough." if healed else " The record ends before the fault was healed."
         return PROMISE.unknown(context, witness, details, worst.seconds)
     return PROMISE.still_open(context, worst.seconds, witness, details)
 
@@ -107,6 +112,10 @@ class _Seen:
         """0 while no primary was seen."""
         return self._timelines[bisect_right(self._times, t)]
 
+    @property
+    def any_primary(self) -> bool:
+        return self._newest(self._last) > 0
+
     def after(self, after: FaultLife, life: FaultLife) -> _Return:
         """The return of the node that `life` hit, from the end of `after` on."""
         since = _moment(after)
@@ -115,6 +124,11 @@ class _Seen:
         back = next((look for look in looks if self._back(look, reigning)), None)
         end = max(self._last, since) if back is None else back.t_end
         return _Return(life, after, looks, back, (end - since) / 1e9)
+
+    def watched(self, found: _Return, bound: Bound) -> bool:
+        """Whether looks at a node that was not back went on for its time, or to the end of the record."""
+        until = found.looks[-1].t_end if found.looks else _moment(found.after)
+        return self._last - until <= SILENT_AFTER_NS or not bound.holds((until - _moment(found.after)) / 1e9)
 
     def away(self, found: _Return) -> bool:
         """Whether the end of the record finds a node that was back neither streaming nor primary."""

@@ -19,7 +19,6 @@ BEGUN = fault(ACTING)
 REDIS = fault(ACTING, target="redis1", name="redis-1")
 HEALED = fault({**ACTING, "healed": 30})
 IN_VAIN = [write(9000 + number, 10 + number / 10, None) for number in range(30)]
-AWAY = look("pg1", 12.8, ok=False)
 BACK = look("pg1", 75, role="replica")
 
 
@@ -35,7 +34,7 @@ def judged(name: str, word: str, threshold: float, *parts: Parts, load: float = 
     ("name", "word", "threshold", "parts"),
     [
         ("write_outage", "below", 30, (writes(0, 10), BEGUN, IN_VAIN)),
-        ("rejoined", "within", 100, (writes(0, 10), HEALED, AWAY)),
+        ("rejoined", "within", 100, (writes(0, 10), HEALED, look("pg1", 97, ok=False))),
         ("redis_failover", "within", 100, (REDIS, sentinels(0, 13, "redis1"))),
         ("fault_gone", "", 0, (BEGUN,)),
         ("fault_gone", "", 0, (HEALED,)),
@@ -79,7 +78,7 @@ def test_of_nodes_that_are_away_only_those_count_whose_fault_was_healed() -> Non
 
 def test_a_return_that_was_too_late_stands_though_another_is_missing() -> None:
     other = fault({"planned": 80, "injected": 80.1, "healed": 81}, name="other", target="pg2")
-    parts = (writes(0, 10), fault(POWER), BACK, other, look("pg2", 82, ok=False))
+    parts = (writes(0, 10), fault(POWER), BACK, other, look("pg2", 97, ok=False))
     assert judged("rejoined", "within", 30, *parts).status is Status.INVALID
     assert judged("rejoined", "within", 50, *parts).status is Status.UNKNOWN
 

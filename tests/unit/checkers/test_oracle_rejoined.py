@@ -176,7 +176,7 @@ def test_a_fault_that_did_not_act_hides_no_node_that_never_came_back() -> None:
         *fault({"planned": 50}, name="idle", target="pg3"),
         FaultEvent(t=at(51), id="idle", fault="power", target="pg3", event="failed"),
     ]
-    assert check(history(fault(POWER), NEW, failed), CONTEXT).status is Status.INVALID
+    assert check(history(fault(POWER), NEW, look("pg1", 97, ok=False), failed), CONTEXT).status is Status.INVALID
     verdict = check(history(fault(POWER), NEW, BACK, failed), CONTEXT)
     assert verdict.status is Status.UNKNOWN
     assert "power on pg3 (idle) is not known to have acted" in verdict.witness
@@ -196,6 +196,6 @@ def test_what_other_workloads_wrote_tells_the_newest_timeline() -> None:
     deposit = [changed(invoke, f="transfer", workload="bank"), done]
     bank = PlannedWorkload(clients=1, rate=1, kinds=(), writes=("transfer",))
     planned = replace(CONTEXT, workloads={"bank": bank})
-    behind = look("pg1", 45, role="replica", timeline=1)
+    behind = look("pg1", 97, role="replica", timeline=1)
     assert check(history(OLD, fault(POWER), deposit, behind), planned).status is Status.INVALID
     assert promotions.check(history(OLD, deposit), planned).measured == 1

@@ -16,6 +16,8 @@ from halab.verdict import Status
 NEW: list[Record] = [look("pg2", 20, timeline=2), *write(2, 22, 23, server="pg2", timeline=2)]
 SWITCHED: dict[FaultStep, float] = {"injected": 10, "observed": 10.1, "gone": 11}
 BACK = look("pg1", 45, role="replica", timeline=2)
+SILENT = [look(node, 97, ok=False) for node in ("pg1", "pg2", "pg3")]
+"""Looked at to the end."""
 
 
 def test_the_first_streaming_look_on_the_newest_timeline_is_the_return() -> None:
@@ -38,27 +40,48 @@ def test_a_late_return_breaks_the_promise() -> None:
 
 
 def test_a_node_that_never_comes_back_breaks_it_whatever_the_threshold() -> None:
-    stuck = look("pg1", 90, role="replica", timeline=1, state="no receiver")
+    stuck = look("pg1", 97, role="replica", timeline=1, state="no receiver")
     verdict = check(history(fault(POWER), NEW, stuck), bounded("rejoined", "<=", 1000))
     assert verdict.status is Status.INVALID
     assert verdict.measured == pytest.approx(70)
     assert verdict.details == {"drill-1": {"node": "pg1", "since_s": 30.0, "back_after_s": None}}
     assert verdict.witness == (
         "pg1 never came back as a streaming standby in the 70.0 s after power on pg1 (drill-1) was healed: it was last "
-        "seen as replica (no receiver) on timeline 1 at +90.004 s."
+        "seen as replica (no receiver) on timeline 1 at +97.004 s."
     )
+
+
+@pytest.mark.parametrize(
+    ("looks", "bound", "status"),
+    [
+        ([], 60, Status.UNKNOWN),
+        ([20, 29.9], 60, Status.UNKNOWN),
+        ([31, 89.99], 60, Status.UNKNOWN),
+        ([31, 90.01], 60, Status.INVALID),
+        ([31, 94.99], 90, Status.UNKNOWN),
+        ([31, 94.996], 90, Status.INVALID),
+    ],
+)
+def test_who_was_not_looked_at_for_long_enough_is_not_known_to_be_away(
+    looks: list[float], bound: float, status: Status
+) -> None:
+    """The record ends 70 s after the heal."""
+    seen = [look("pg1", second, role="replica", timeline=1) for second in looks]
+    verdict = check(history(fault(POWER), NEW, seen), bounded("rejoined", "<=", bound))
+    assert verdict.status is status
+    assert ("Nobody looked for long enough." in verdict.witness) is (status is Status.UNKNOWN)
 
 
 @pytest.mark.parametrize(
     ("seen", "words"),
     [
-        ([], "it was not looked at after that"),
-        ([look("pg1", 20), look("pg1", 90, ok=False)], "its last look failed (timeout)"),
+        ([], "it was not looked at after that. Nobody looked for long enough."),
+        ([look("pg1", 20), look("pg1", 90, ok=False)], "its last look failed (timeout)."),
     ],
 )
 def test_what_was_last_seen_of_the_node_itself_is_told(seen: list[Record], words: str) -> None:
     others = look("pg3", 95, role="replica"), look("pg1", 96, role="replica", source="rest")
-    assert check(history(fault(POWER), NEW, seen, others), CONTEXT).witness.endswith(f"was healed: {words}.")
+    assert check(history(fault(POWER), NEW, seen, others), CONTEXT).witness.endswith(f"was healed: {words}")
 
 
 def test_an_interrupted_run_that_ended_before_the_threshold_proves_nothing() -> None:
@@ -71,7 +94,10 @@ def test_an_interrupted_run_that_ended_before_the_threshold_proves_nothing() -> 
     ("begin", "status"), [(5, Status.INVALID), (29.999, Status.INVALID), (30, Status.VALID), (30.1, Status.VALID)]
 )
 def test_a_look_that_was_begun_before_the_heal_is_no_return(begin: float, status: Status) -> None:
-    seen = history(fault(POWER, target="pg2"), look("pg1", 1), look("pg2", begin, role="replica"))
+    silent = look("pg2", 30.2, ok=False), look("pg2", 97, ok=False)
+    steps = fault(POWER, target="pg2")
+    ends = silent if status is Status.INVALID else ()
+    seen = history(steps, look("pg1", 1), look("pg2", begin, role="replica"), ends)
     assert check(seen, CONTEXT).status is status
 
 
@@ -86,12 +112,16 @@ def test_a_look_that_was_begun_before_the_heal_is_no_return(begin: float, status
     ids=["a look that failed", "without a timeline", "another node", "a primary that takes no writes"],
 )
 def test_what_does_not_show_the_node_on_the_newest_timeline_is_no_return(seen: Observation) -> None:
-    assert check(history(fault(POWER), NEW, seen), CONTEXT).status is Status.INVALID
+    assert check(history(fault(POWER), NEW, seen, SILENT), CONTEXT).status is Status.INVALID
 
 
 def test_a_replica_of_a_primary_that_nobody_ever_saw_is_not_known_to_be_back() -> None:
     replica = look("pg1", 31, role="replica")
-    assert check(history(fault(POWER), write(1, 1, 2, timeline=None), replica), CONTEXT).status is Status.INVALID
+    verdict = check(history(fault(POWER), write(1, 1, 2, timeline=None), replica, SILENT), CONTEXT)
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.witness == "No primary was ever seen, so no node can be told to be back on its timeline."
+    later = write(1, 40, 41), look("pg1", 45, role="replica")
+    assert check(history(fault(POWER), replica, later), CONTEXT).measured == pytest.approx(15.004)
     assert check(history(fault(POWER), write(1, 1, 2), replica), CONTEXT).status is Status.VALID
 
 
@@ -100,7 +130,7 @@ def test_a_timeline_is_the_newest_from_when_a_primary_was_first_seen_on_it() -> 
     on_old = look("pg1", 32, role="replica", timeline=1)
     slow = look("pg2", 30, timeline=2, takes=9)
     moved = write(2, 31, 31.5, server="pg2", timeline=2), write(1, 31, 31.6), slow
-    assert check(history(fault(POWER), moved, on_old), CONTEXT).status is Status.INVALID
+    assert check(history(fault(POWER), moved, on_old, SILENT), CONTEXT).status is Status.INVALID
     assert check(history(fault(POWER), write(1, 1, 2), slow, on_old), CONTEXT).status is Status.VALID
 
 
@@ -172,9 +202,9 @@ def test_the_node_that_has_been_away_the_longest_is_told() -> None:
     steps: dict[FaultStep, float] = {"planned": 49, "injected": 50, "observed": 51, "gone": 52}
     switched = fault(steps, name="b", kind="switchover", target="pg3")
     for away in ([fault(POWER), switched], [switched, fault(POWER)]):
-        verdict = check(history(away, NEW), CONTEXT)
+        verdict = check(history(away, NEW, SILENT), CONTEXT)
         assert (verdict.status, verdict.measured) == (Status.INVALID, pytest.approx(70))
-    verdict = check(history(fault(POWER), BACK, switched, NEW), bounded("rejoined", "<", 1))
+    verdict = check(history(fault(POWER), BACK, switched, NEW, SILENT), bounded("rejoined", "<", 1))
     assert verdict.measured == pytest.approx(50), "who never came back is worse than who came late"
     assert "pg3 never came back as a streaming standby in the 50.0 s after switchover on pg3 (b): " in verdict.witness
 
@@ -185,7 +215,7 @@ def test_a_return_that_was_too_late_stands_though_another_fault_never_began() ->
     assert (verdict.status, verdict.measured) == (Status.UNKNOWN, pytest.approx(15.004))
     assert "power on pg3 (b) is not known to have acted" in verdict.witness
     assert check(history(fault(POWER), NEW, BACK, never), bounded("rejoined", "<", 15)).status is Status.INVALID
-    assert check(history(fault(POWER), NEW, never), CONTEXT).status is Status.INVALID
+    assert check(history(fault(POWER), NEW, SILENT, never), CONTEXT).status is Status.INVALID
 
 
 def test_faults_elsewhere_have_nothing_to_rejoin() -> None:

@@ -84,7 +84,7 @@ CASES = (
     ),
     Case(
         "rejoined", INVALID, "pg1 never came back as a streaming standby",
-        (FAULT, SERVED, look("pg1", 45, role="replica", timeline=1, state="no receiver")),
+        (FAULT, SERVED, look("pg1", 97, role="replica", timeline=1, state="no receiver")),
     ),
     Case("rejoined", UNKNOWN, "No fault hit a PostgreSQL node", (fault(POWER, target="etcd1"),)),
     Case("rows_equal", VALID, "pg1, pg2, pg3 hold the same 10 rows", (finals([(1, 10)]),)),
@@ -161,6 +161,7 @@ def test_what_is_still_open_when_a_run_is_interrupted_is_not_known(name: str) ->
     parts = (
         FAULT, REDIS_HIT, writes(0, 10), [write(900 + second, second, None) for second in range(11, 60)], SERVED,
         sentinels(0, 60, "redis1", nodes=("redis1", "redis2")), sentinels(0, 60, "redis3", nodes=("redis3",)),
+            look("pg1", 97, ok=False),
     )  # fmt: skip
     early = replace(bounded(name, "<", 1000), interrupted=True)
     verdict = CHECKERS[name][1](history(*parts), early)
