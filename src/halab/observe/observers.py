@@ -29,11 +29,23 @@ class Source(Protocol):
 
 
 class Observers:
-    """All observers of a cluster; with Citus of the coordinator's servers, which clients talk to."""
+    """All observers of a cluster; with Citus of the coordinator's servers, which clients talk to.
 
-    def __init__(self, cluster: Cluster, *, application: str, record: Callable[[Record], None], view: View) -> None:
+    `failed` is told why one of them has ended that was to go on: nothing would be known of its node any more.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        application: str,
+        record: Callable[[Record], None],
+        view: View,
+        failed: Callable[[str], None],
+    ) -> None:
         self._record = record
         self._view = view
+        self._failed = failed
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._watch, args=(source, period_s), name=f"observe-{number}", daemon=True)
@@ -52,6 +64,13 @@ class Observers:
             thread.join(max(0.0, until - time.monotonic()))
 
     def _watch(self, source: Source, period_s: float) -> None:
+        try:
+            self._look(source, period_s)
+        except Exception as error:
+            self._failed(f"an observer broke, a defect of halab: {type(error).__name__}: {error}")
+            raise
+
+    def _look(self, source: Source, period_s: float) -> None:
         due = time.monotonic()
         while not self._stop.wait(max(0.0, due - time.monotonic())):
             observation = source.look()

@@ -47,7 +47,9 @@ class Recording:
         self._running = False
         self._load: Load | None = None
         self._decoder = Decoder()
-        self._observers = Observers(cluster, application=self._suite.application, record=self.record, view=self.view)
+        self._observers = Observers(
+            cluster, application=self._suite.application, record=self.record, view=self.view, failed=inbox.interrupt
+        )
 
     def start(self) -> None:
         self._observers.start()
