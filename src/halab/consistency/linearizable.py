@@ -107,7 +107,7 @@ def _decide(cases: list[Case], model: Model, deadline: float) -> tuple[list[tupl
         for case, begun in waiting:
             search = begun or search_for(case, model)
             configurations -= search.configurations
-            found = search.run(configurations=min(size, max(1, MOST - remembered)), deadline=deadline)
+            found = search.run(configurations=min(size, MOST - remembered), deadline=deadline)
             configurations += search.configurations
             if found is None:
                 rest.append((case, search))

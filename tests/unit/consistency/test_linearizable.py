@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import process_time
 
 import pytest
 from tests.unit.consistency.handmade_linearizable import INVALID, UNKNOWN, VALID, Row, calls, judge, told
 from tests.unit.consistency.handmade_objects import OBJECTS
-from tests.unit.consistency.handmade_registers import REGISTERS, WRITE_THEN_READ
+from tests.unit.consistency.handmade_registers import REGISTERS
 
-from halab.consistency.call import Call
 from halab.consistency.columns import FAIL, INFO, OK
+from halab.consistency.linear.witness import Wording
 from halab.consistency.linearizable import NAME, check
 from halab.consistency.models import (
-    IMPOSSIBLE,
     Counter,
     KeyValue,
     Lock,
     Model,
     Queue,
     Register,
-    Simple,
-    State,
     Transactions,
 )
 
@@ -111,6 +107,13 @@ def test_each_broken_key_is_an_anomaly() -> None:
     assert finding.details["cases"] == 16
     assert finding.details["configurations"] == 16
     assert finding.words.endswith("In all, 15 of 16 register histories have no order.")
+    assert "In all, 2 of 3 register" in judge(Register(), *stale[:2], (0, 1, "read", None, None, OK, "sound")).words
+
+
+def test_calls_are_told_in_the_words_of_who_asks() -> None:
+    rows = (0, 1, "write", 1), (2, 3, "read", None, 5)
+    wording = Wording(call=lambda call: f"the {call.f} of {call.op}")
+    assert "the read of 2" in check(calls(*rows), model=Register(), wording=wording).words
 
 
 def test_keys_are_judged_apart() -> None:
@@ -207,63 +210,3 @@ def test_a_history_without_answers_is_unknown(rows: Sequence[Row]) -> None:
 def test_a_value_that_reads_like_one_of_ours_is_another() -> None:
     rows = [(0, 1, "write", 3), (2, 3, "read", None, "a value that no call looks for")]
     assert judge(Register(), *rows).status is INVALID
-
-
-class Bag(Simple):
-    """A model of one's own that says nothing but what a step does: every order leaves another sum."""
-
-    name = "bag"
-
-    @property
-    def initial(self) -> State:
-        return 0
-
-    def step(self, state: State, call: Call) -> State:
-        if call.f == "sum":
-            return state if state == call.result else IMPOSSIBLE
-        return 3 * state + call.argument
-
-
-def hard(size: int) -> list[Call]:
-    """Many concurrent calls whose order matters, and an answer that none of the orders gives."""
-    rows: list[Row] = [(0, 100, "put", n) for n in range(size)]
-    return calls(*rows, (101, 102, "sum", None, -1))
-
-
-def test_a_model_of_ones_own_needs_a_step_only() -> None:
-    rows = [(0, 9, "put", 1), (0, 9, "put", 2), (10, 11, "sum", None, 5)]
-    assert judge(Bag(), *rows).status is VALID
-    assert judge(Bag(), *rows, (12, 13, "sum", None, 7)).status is INVALID
-    assert check(hard(4), model=Bag()).status is INVALID
-
-
-def test_the_time_limit_gives_unknown_with_a_reason() -> None:
-    begin = process_time()
-    finding = check(hard(40), model=Bag(), limit_s=0.3)
-    assert process_time() - begin < 5
-    assert finding.status is UNKNOWN
-    assert finding.anomalies == ()
-    assert finding.words.startswith("1 of 1 bag histories were not decided with ")
-    assert finding.words.endswith("configurations in 0.3 s: 'k'.")
-    assert finding.details["undecided"] == 1
-
-
-def test_no_time_at_all_gives_unknown() -> None:
-    finding = check(calls(*WRITE_THEN_READ), model=Register(), limit_s=0)
-    assert finding.status is UNKNOWN
-
-
-def test_a_broken_key_is_reported_although_another_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("halab.consistency.linearizable.MOST", 2_000)
-    stale = calls((0, 1, "put", 1, None, OK, "x"), (2, 3, "sum", None, 7, OK, "x"))
-    finding = check([*hard(40), *stale], model=Bag())
-    assert finding.status is INVALID
-    assert finding.details["undecided"] == 1
-    assert finding.details["broken"] == 1
-
-
-def test_too_many_configurations_give_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("halab.consistency.linearizable.MOST", 2_000)
-    finding = check(hard(40), model=Bag(), limit_s=60)
-    assert finding.status is UNKNOWN
-    assert 1_000 < finding.details["configurations"] < 4_000
