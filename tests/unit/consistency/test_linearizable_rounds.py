@@ -77,12 +77,12 @@ def test_too_many_configurations_give_unknown(monkeypatch: pytest.MonkeyPatch) -
 def test_each_round_is_eight_times_as_long_and_the_last_as_long_as_what_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Two keys: 100 configurations each, then 800, then the 200 that were left, and some on the way."""
-    monkeypatch.setattr("halab.consistency.linearizable.SLICE", 100)
-    monkeypatch.setattr("halab.consistency.linearizable.MOST", 2_000)
+    """Two keys: 500 configurations each, then 4,000, then the 11,000 that are left; some more in each round."""
+    monkeypatch.setattr("halab.consistency.linearizable.SLICE", 500)
+    monkeypatch.setattr("halab.consistency.linearizable.MOST", 20_000)
     finding = check([*hard(40, "x"), *hard(40, "y")], model=Bag(), limit_s=60)
     assert finding.status is UNKNOWN
-    assert 2_200 <= finding.details["configurations"] < 2_300
+    assert 31_000 <= finding.details["configurations"] < 31_500
 
 
 def test_a_round_goes_on_where_the_last_one_ended(monkeypatch: pytest.MonkeyPatch) -> None:
