@@ -126,7 +126,8 @@ def _judge(context: Context, steady: Mapping[str, Behind], end: dict[str, float]
     if bound.holds(proven) and not bound.holds(worst):
         doubt = f"{witness}, but no lag of more than {proven:.3f} s is proven: looks at the primary are missing."
         return PROMISE.unknown(context, doubt, details, worst)
-    return PROMISE.judge(context, worst, f"{witness}.", details)
+    # What breaks the promise is what is proven; what keeps it is what the looks allow.
+    return PROMISE.judge(context, worst if bound.holds(proven) else proven, f"{witness}.", details)
 
 
 def _steady_words(steady: Mapping[str, Behind], bound: Bound) -> str:
