@@ -176,3 +176,9 @@ def test_an_element_taken_twice_is_found_in_a_long_history_with_unknown_calls_an
     assert witness["exact"]
     assert witness["ordered"] > 2_900
     assert "(enqueue 1000)" in finding.words
+
+
+def test_what_only_a_refused_swap_would_have_written_was_written_by_nobody() -> None:
+    rows = [(0, 1, "write", 2), (2, 3, "cas", (1, 5), False), (4, 5, "read", None, 5)]
+    (anomaly,) = check(calls(*rows), model=Register()).anomalies
+    assert anomaly.operations == (3,), "nothing else is needed to see it"
