@@ -130,6 +130,17 @@ def test_a_write_that_nobody_looks_for_is_silent_unless_a_refusal_may_tell_of_it
     assert Register().frame([seen, unseen, read, refused]).silent is None
 
 
+def test_a_text_that_no_answer_shows_is_silent() -> None:
+    """What is put, where an answer begins with it; what is appended, where an answer has it anywhere."""
+    shown = [("put", "ab"), ("put", "abc"), ("append", "bc"), ("append", "d")]
+    hidden = [("put", "b"), ("put", "abcde"), ("append", "ac"), ("append", "dx")]
+    made = calls(*[(0, 1, f, text) for f, text in [*shown, *hidden]])
+    gets = calls(*[(2, 3, "get", None, text) for text in ("abc", "xd")])
+    silent = KeyValue().frame([*made, *gets]).silent
+    assert silent is not None
+    assert [silent(call) for call in [*made, *gets]] == [False] * 4 + [True] * 4 + [False] * 2
+
+
 def test_what_an_unknown_compare_looks_for_counts_where_somebody_looks_for_what_may_come_of_it() -> None:
     *writes, first, second, aside = calls(
         *[(0, 1, "write", value) for value in (1, 2, 7)],
