@@ -152,3 +152,42 @@ def test_a_dequeue_waits_where_a_free_one_has_to_take_the_first_of_equal_element
         (40, 41, "dequeue", None, None),
     )
     assert search_for(Case(keys=("k",), calls=told, free=(free,)), Queue()).run(configurations=1_000, deadline=FOREVER)
+
+
+def test_a_free_enqueue_adds_no_more_elements_than_answers_take() -> None:
+    """Else the search goes on with ever longer queues, and here is no order."""
+    equal, unread, *told = calls(
+        (0, 9, "enqueue", 1),
+        (0, 9, "enqueue", 3),
+        (0, 1, "enqueue", 1),
+        (2, 3, "enqueue", 1),
+        (4, 5, "dequeue", None, 1),
+        (8, 9, "dequeue", None, None),
+    )
+    search = search_for(Case(keys=("k",), calls=told, free=(equal, unread)), Queue())
+    assert search.run(configurations=1_000, deadline=FOREVER) is False
+    assert search.configurations <= 16
+
+
+def test_a_free_enqueue_of_what_nobody_takes_adds_nothing() -> None:
+    *free, empty, taken = calls(
+        (0, 15, "enqueue", 2),
+        (0, 7, "enqueue", 1),
+        (0, 15, "dequeue", None, 0),
+        (8, 9, "dequeue", None, None),
+        (12, 13, "dequeue", None, 1),
+    )
+    search = search_for(Case(keys=("k",), calls=[empty, taken], free=tuple(free)), Queue())
+    assert search.run(configurations=1_000, deadline=FOREVER) is False
+    assert search.configurations <= 5
+
+
+@pytest.mark.parametrize("answers", [3, 4])
+def test_a_free_enqueue_adds_as_many_elements_as_answers_take(answers: int) -> None:
+    free, *told = calls(
+        (0, 3, "enqueue", 1),
+        (0, 1, "enqueue", 1),
+        *[(at, at + 1, "dequeue", None, 1) for at in range(4, 4 + 2 * answers, 2)],
+    )
+    case = Case(keys=("k",), calls=told, free=(free,))
+    assert search_for(case, Queue()).run(configurations=1_000, deadline=FOREVER)

@@ -122,6 +122,13 @@ class _Exits:
         self.unique = max(made.values(), default=0) < 2 and max(taken.values(), default=0) < 2
         # Whether a dequeue that can happen may be taken as the one that does.
         self.certain = self.unique or not (self._unknown or free)
+        # How many of a kind suffice at a time where some calls may happen any often: those have to add an element only
+        # for an answer. What else they could add stays, or leaves with a dequeue that need not happen: go without both.
+        self._room: Counter[Hashable] = Counter()
+        if free:
+            self._room.update(self._kind(call.argument) for call in calls if call.f == "enqueue")
+            self._room.update(call.result for call in calls if _takes(call))
+        self._bounded = bool(free)
         # Whether there is anything for an unknown dequeue to take.
         self.spare = not self.unique or any(element not in self._takes for element in made)
 
@@ -150,9 +157,14 @@ class _Exits:
         return -1, NEVER
 
     def enqueue(self, state: tuple[Hashable, ...], element: Hashable) -> State:
-        """The queue with `element` at its end, or IMPOSSIBLE where it could not be taken any more."""
+        """The queue with `element` at its end, or IMPOSSIBLE: it could not be taken any more, or is one too many."""
         if state and state[-1] is _REST:
             return IMPOSSIBLE if self.surely_take(element) else state
-        if not self.is_spare(element):
-            return (*state, element)
-        return (*state, _SPARE if state.count(_SPARE) < self._unknown else _REST)
+        kind = self._kind(element)
+        if self._bounded and state.count(kind) >= self._room[kind]:
+            return IMPOSSIBLE
+        return (*state, kind if kind is not _SPARE or state.count(_SPARE) < self._unknown else _REST)
+
+    def _kind(self, element: Hashable) -> Hashable:
+        """What stands in the queue for it."""
+        return _SPARE if self.is_spare(element) else element
