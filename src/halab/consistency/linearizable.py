@@ -36,6 +36,8 @@ MOST: Final = 5_000_000
 """Configurations remembered in all, about a gigabyte."""
 SLICE: Final = 20_000
 """Configurations for each case before a harder one is gone on with."""
+GRACE_S: Final = 5.0
+"""What explaining may take where the search took nearly all the time there was."""
 EXAMPLES: Final = 10
 """How many cases without order are explained; all are counted."""
 
@@ -48,7 +50,9 @@ def check(
     tell: Tell = plainly,
     wording: Wording | None = None,
 ) -> Finding:
-    """Judge a history of calls in any order, for at most about `limit_s` seconds; `wording` instead of `tell` and repr.
+    """Judge a history of calls in any order, for about `limit_s` seconds at most; `wording` instead of `tell` and repr.
+
+    What is found to have no order late is explained for GRACE_S more, in as few calls as that allows.
 
     UNKNOWN where no call was answered, or one is none of the model's. Anomaly: `not-linearizable`, one a key, or a
     group of keys that calls have in common.
@@ -71,7 +75,8 @@ def check(
         "configurations": configurations,
     }
     if broken:
-        return _invalid(broken, model, wording, judged=judged, details=details, deadline=deadline)
+        late = max(deadline, monotonic() + GRACE_S)
+        return _invalid(broken, model, wording, judged=judged, details=details, deadline=late)
     if left:
         keys = ", ".join(wording.value(case.keys[0]) for case in left[:EXAMPLES])
         words = (

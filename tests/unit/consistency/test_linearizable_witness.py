@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from time import monotonic
 
 import pytest
 from tests.unit.consistency.handmade_linearizable import Row, calls, judge
 from tests.unit.consistency.test_linearizable_reference import OBJECTS, history
 
+from halab.consistency import linearizable
 from halab.consistency.call import Call
 from halab.consistency.columns import INFO
 from halab.consistency.linear import witness
 from halab.consistency.linear.case import Case, partition
 from halab.consistency.linear.witness import Effort, Wording, explain, search_for
-from halab.consistency.linearizable import check
-from halab.consistency.models import Register, Transactions
+from halab.consistency.linearizable import GRACE_S, check
+from halab.consistency.models import Model, Register, Transactions
 from halab.verdict import Status
 
 FOREVER = float("inf")
@@ -96,6 +98,33 @@ def test_effort_counts_calls_and_configurations_until_it_is_tired(monkeypatch: p
         tries = Effort(Register(), deadline=FOREVER)
         assert tries.refutes(case) is True
         assert (tries.refutes(case) is None) is tired
+
+
+def test_when_it_is_late_nothing_more_is_laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes long itself, of many calls, and no search would go on with it."""
+    case = Case(keys=("k",), calls=calls((0, 1, "write", 1), (2, 3, "read", None, 2)))
+    laid_out: list[Case] = []
+    monkeypatch.setattr(witness, "search_for", lambda case, _: laid_out.append(case))
+    assert Effort(Register(), deadline=monotonic() - 1).refutes(case) is None
+    assert laid_out == []
+
+
+@pytest.mark.parametrize(("limit_s", "until_s"), [(1.0, GRACE_S), (60.0, 60.0)])
+def test_what_is_found_late_is_explained_for_a_while_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, limit_s: float, until_s: float
+) -> None:
+    deadlines: list[float] = []
+
+    def effort(model: Model, *, deadline: float) -> Effort:
+        deadlines.append(deadline)
+        return Effort(model, deadline=deadline)
+
+    monkeypatch.setattr(linearizable, "Effort", effort)
+    begin = monotonic()
+    assert check(calls((0, 1, "write", 1), (2, 3, "read", None, 2)), model=Register(), limit_s=limit_s).anomalies
+    end = monotonic()
+    (deadline,) = deadlines
+    assert begin + until_s <= deadline <= end + until_s
 
 
 @pytest.mark.parametrize(("number", "named"), [(1, True), (2, True), (3, False)])

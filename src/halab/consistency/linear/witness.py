@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from time import monotonic
 from typing import Any, Final
 
 from halab.consistency.call import Call
@@ -68,8 +69,10 @@ class Effort:
         return search, found
 
     def refutes(self, case: Case) -> bool | None:
-        """Whether it surely has no order; None when tired."""
-        return self.search(case)[1] is False if self._left > 0 else None
+        """Whether it surely has no order; None when tired, or when it is late."""
+        if self._left <= 0 or monotonic() > self._deadline:
+            return None
+        return self.search(case)[1] is False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
