@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 from random import Random
 
@@ -11,13 +12,15 @@ from tests.unit.consistency.reference_linearizable import linearizable
 from tests.unit.consistency.test_linearizable_reference import OBJECTS, explains, history
 from tests.unit.consistency.test_linearizable_simulated import HARD, SIMULATED
 
+from halab.consistency.call import Call
 from halab.consistency.columns import INFO, OK
 from halab.consistency.linear import search as module
 from halab.consistency.linear.case import Case, partition
+from halab.consistency.linear.model import Frame
 from halab.consistency.linear.search import Search
 from halab.consistency.linear.witness import search_for
 from halab.consistency.linearizable import check
-from halab.consistency.models import Queue, Register
+from halab.consistency.models import IMPOSSIBLE, Queue, Register, Simple, State
 from halab.consistency.simulation.calls import Load
 from halab.consistency.simulation.objects import simulate
 from halab.verdict import Status
@@ -38,6 +41,26 @@ EXPANDED = {
     "store of few values": 5_414,
 }
 """Configurations for twelve histories of each object. More means that a reduction or the order of trying got worse."""
+
+
+class Stairs(Simple):
+    """Each step leads from one stair to the next; nothing is lost by going on, once one has looked around."""
+
+    name = "stairs"
+
+    @property
+    def initial(self) -> State:
+        return 0
+
+    def reads(self, call: Call) -> bool:
+        return call.f == "look"
+
+    def step(self, state: State, call: Call) -> State:
+        return IMPOSSIBLE if state != call.argument else state if self.reads(call) else state + 1
+
+    def frame(self, calls: Sequence[Call], free: Sequence[Call] = ()) -> Frame:
+        del calls, free
+        return Frame(initial=0, step=self.step, eager=lambda call: call.f == "step" and call.argument > 0)
 
 
 def hard() -> Search:
@@ -98,6 +121,11 @@ def test_a_search_looks_at_the_clock_now_and_then(monkeypatch: pytest.MonkeyPatc
     search = hard()
     assert search.run(configurations=10**6, deadline=3) is None
     assert 3 * 256 <= search.configurations <= 4 * 256
+
+
+def test_what_an_eager_call_makes_true_is_seen_before_the_next_one_happens() -> None:
+    told = calls((0, 10, "step", 0), (0, 15, "look", 2), (0, 20, "step", 1), (0, 30, "step", 2))
+    assert check(told, model=Stairs()).status is Status.VALID
 
 
 @pytest.mark.parametrize("free", [True, False])
