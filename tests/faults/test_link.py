@@ -131,7 +131,8 @@ def test_losses_are_seen_by_the_peer(nodes: Nodes, echo: Any) -> None:
 
 def test_losses_come_in_bursts(nodes: Nodes, echo: Any) -> None:
     with nodes["m1"].fault("link", ttl=TTL_S, peers=[nodes["m2"].address], loss=20, burst=5) as done:
-        assert 2.5 < done["achieved"]["peers"][nodes["m2"].address]["in"]["mean_burst"] < 10
+        # Losses by themselves come in runs of 1.25. The mean of twelve bursts is below 1.7 once in 4,000 times.
+        assert 1.7 < done["achieved"]["peers"][nodes["m2"].address]["in"]["mean_burst"] < 14
         assert 550 <= echo("m2", "m1", 1000, 0.001)["answers"] <= 950
 
 

@@ -49,7 +49,7 @@ def test_one_client_alone_makes_tasks_and_works(run):
         ("INSERT INTO {0}.effects SELECT task, claim FROM {0}.effects LIMIT 1", "duplicated-effect"),
         ("DELETE FROM {0}.effects WHERE task = (SELECT min(task) FROM {0}.effects)", "lost-effect"),
         ("UPDATE {0}.tasks SET state = 'free' WHERE id = (SELECT min(task) FROM {0}.effects)", "claim-after-finish"),
-        ("DELETE FROM {0}.tasks WHERE id = (SELECT max(id) FROM {0}.tasks WHERE state <> 'done')", "lost-task"),
+        ("DELETE FROM {0}.tasks WHERE id = (SELECT max(id) FROM {0}.tasks WHERE {1}) AND {1}", "lost-task"),
     ],
 )
 def test_what_is_done_behind_the_queues_back_is_found(run, postgres, change, anomaly):
@@ -62,7 +62,8 @@ def test_what_is_done_behind_the_queues_back_is_found(run, postgres, change, ano
         eventually(
             lambda: connection.run(f"SELECT 1 FROM {schema}.effects LIMIT 1", within_s=5), within_s=10, what="an effect"
         )
-        connection.run(change.format(schema), within_s=5)
+        changed = change.format(schema, "state <> 'done'") + " RETURNING 1"
+        eventually(lambda: connection.run(changed, within_s=5), within_s=10, what="a row to change")
         if anomaly == "claim-after-finish":
             eventually(lambda: connection.run(again.format(schema), within_s=5), within_s=10, what="it to be claimed")
         connection.close()
