@@ -75,8 +75,7 @@ def check(
         "configurations": configurations,
     }
     if broken:
-        late = max(deadline, monotonic() + GRACE_S)
-        return _invalid(broken, model, wording, judged=judged, details=details, deadline=late)
+        return _invalid(broken, model, wording, judged=judged, details=details, deadline=deadline)
     if left:
         keys = ", ".join(wording.value(case.keys[0]) for case in left[:EXAMPLES])
         words = (
@@ -132,7 +131,7 @@ def _invalid(
     details: dict[str, Any],
     deadline: float,
 ) -> Finding:
-    effort = Effort(model, deadline=deadline)
+    effort = Effort(model, deadline=max(deadline, monotonic() + GRACE_S))
     witnesses = [explain(case, search, effort) for case, search in broken[:EXAMPLES]]
     anomalies = tuple(witness.anomaly(model, wording) for witness in witnesses)
     words = anomalies[0].words

@@ -131,7 +131,7 @@ def test_a_write_that_nobody_looks_for_is_silent_unless_a_refusal_may_tell_of_it
 
 
 def test_a_text_that_no_answer_shows_is_silent() -> None:
-    """What is put, where an answer begins with it; what is appended, where an answer has it anywhere."""
+    """An answer shows a put where it begins with it, and an append where it has it anywhere."""
     shown = [("put", "ab"), ("put", "abc"), ("append", "bc"), ("append", "d")]
     hidden = [("put", "b"), ("put", "abcde"), ("append", "ac"), ("append", "dx")]
     made = calls(*[(0, 1, f, text) for f, text in [*shown, *hidden]])

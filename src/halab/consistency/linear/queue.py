@@ -124,11 +124,10 @@ class _Exits:
         self.certain = self.unique or not (self._unknown or free)
         # How many of a kind suffice at a time where some calls may happen any often: those have to add an element only
         # for an answer. What else they could add stays, or leaves with a dequeue that need not happen: go without both.
-        self._room: Counter[Hashable] = Counter()
+        self._room: Counter[Hashable] | None = None
         if free:
-            self._room.update(self._kind(call.argument) for call in calls if call.f == "enqueue")
+            self._room = Counter(self._kind(call.argument) for call in calls if call.f == "enqueue")
             self._room.update(call.result for call in calls if _takes(call))
-        self._bounded = bool(free)
         # Whether there is anything for an unknown dequeue to take.
         self.spare = not self.unique or any(element not in self._takes for element in made)
 
@@ -161,7 +160,7 @@ class _Exits:
         if state and state[-1] is _REST:
             return IMPOSSIBLE if self.surely_take(element) else state
         kind = self._kind(element)
-        if self._bounded and state.count(kind) >= self._room[kind]:
+        if self._room is not None and state.count(kind) >= self._room[kind]:
             return IMPOSSIBLE
         return (*state, kind if kind is not _SPARE or state.count(_SPARE) < self._unknown else _REST)
 
